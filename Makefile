@@ -1,0 +1,50 @@
+# Everything goes through one virtual environment, .venv, made on first use and updated when the requirements change.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := settings.ini setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo test test-slow step docs clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"viewneti needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Use make PYTHON=...") if v < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
+	@echo "Installing viewneti and its libraries: a few minutes the first time"
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(REQUIREMENTS) | $(BIN)/python
+	@echo "Installing viewneti, its libraries and the tools for working on it: a few minutes the first time"
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed  ## The environment for using viewneti
+install-dev: $(VENV)/.installed-dev  ## The environment for working on viewneti
+
+demo: install  ## Learn the view tokens of one scene of the embedded world; results in runs/demo
+	$(BIN)/viewneti demo
+
+test: install-dev  ## Every test: the notebooks and tests/
+	$(BIN)/python tools/run_tests.py
+
+test-slow: install-dev  ## The same, with the cells marked slow
+	$(BIN)/python tools/run_tests.py --slow
+
+step: install-dev  ## Bring notebooks, package and README in step: run before each commit
+	$(BIN)/nbdev_clean
+	$(BIN)/nbdev_export
+	$(BIN)/python tools/readme.py
+
+docs: install-dev  ## The documentation site in _docs, its links checked
+	$(BIN)/python tools/docs.py
+
+clean:  ## Remove what can be made again, but not the environment and not runs/
+	rm -rf _docs _proc build dist .pytest_cache
+	find viewneti tools nbs tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find nbs -name .ipynb_checkpoints -prune -exec rm -rf {} +

@@ -1,0 +1,79 @@
+"""Build the documentation site in _docs, and check its links. No cell is executed: saved outputs are shown.
+
+The notebooks are prepared in _proc, and pages of reference are made there from the code. Then smalldocs renders that
+folder by _quarto.yml; or, with --quarto, Quarto does.
+"""
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from fastcore.basics import _clsmethod
+from nbdev.config import get_config
+from nbdev.doclinks import nbglob
+from smalldocs import api
+
+from notebooks import NBS, ROOT, for_reading
+
+PROC, SITE = ROOT/"_proc", ROOT/"_docs"
+PAGES = ["CHANGELOG.md", "CONTRIBUTING.md"]  # pages of the site that lie at the repository's top
+
+
+def prepare():
+    "Copy nbs/ to _proc, following links, and put each notebook there as a reader should see it."
+    shutil.rmtree(PROC, ignore_errors=True)
+    shutil.copytree(NBS, PROC, ignore=shutil.ignore_patterns("*.ipynb", ".*", "_docs"))
+    for nb in nbglob(NBS, as_path=True):
+        target = PROC/nb.relative_to(NBS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(for_reading(nb), encoding="utf-8")
+    for page in PAGES: shutil.copy2(ROOT/page, PROC)
+
+
+def with_patched(
+    unwrapped,  # smalldocs' function that finds the function behind what a class holds
+    entry,  # smalldocs' function that writes one symbol
+):
+    "Those two functions, made to know properties too, and the class methods that fastcore's `patch` makes."
+    properties = set()
+
+    def unwrapped_(obj):
+        if isinstance(obj, property): properties.add(obj.fget)
+        return obj.fget if isinstance(obj, property) else obj.f if isinstance(obj, _clsmethod) else unwrapped(obj)
+
+    def entry_(sym, level):
+        text = entry(sym, level)
+        return text.replace(f"{sym.__qualname__}()", sym.__qualname__, 1) if sym in properties else text
+
+    return unwrapped_, entry_
+
+
+def reference():
+    "Write a page of reference for each module in _proc/api, and the index by which names in backticks become links."
+    cfg = get_config()
+    api.unwrapped, api.entry = with_patched(api.unwrapped, api.entry)
+    source = f"{cfg.git_url}/blob/{cfg.branch}"
+    api.build(api.Settings(site=PROC, packages=[cfg.lib_name], root=ROOT, source=source))
+
+
+def run(*command):
+    "Run a command in _proc; its failure is ours."
+    done = subprocess.run([str(c) for c in command], cwd=PROC)
+    if done.returncode: sys.exit(done.returncode)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quarto", action="store_true", help="render with Quarto instead of smalldocs")
+    args = parser.parse_args()
+    prepare()
+    reference()
+    if args.quarto: run("quarto", "render")
+    else: run(Path(sys.executable).with_name("smalldocs"), "render", "--strict")  # a broken link is an error
+    shutil.rmtree(SITE, ignore_errors=True)
+    shutil.move(PROC/"_docs", SITE)
+    print(f"The site is in {SITE.relative_to(ROOT)}: open {SITE.relative_to(ROOT)}/index.html")
+
+
+if __name__ == "__main__": main()

@@ -1,0 +1,25 @@
+"""Notebooks as a reader should see them: nbdev's directives obeyed and taken out. Used by readme.py and docs.py."""
+from pathlib import Path
+
+from execnb.nbio import nb2str
+from nbdev.process import NBProcessor
+from nbdev.processors import clean_magics, hide_, hide_line, populate_language, rm_header_dash, strip_ansi
+
+ROOT = Path(__file__).resolve().parent.parent
+NBS = ROOT/"nbs"
+
+
+def drop_empty(cell):
+    "Drop a code cell of which only directives are left, such as `default_exp`."
+    lines = cell.source.splitlines()
+    if cell.cell_type == "code" and all(line.startswith("#|") for line in lines): del cell["source"]
+
+
+def for_reading(
+    path: Path,  # A notebook
+) -> str:  # Its JSON, without hidden cells and directives; exported code stays, for the notebooks are the code
+    "Prepare a notebook for readers, as nbdev does, but with the source of exported functions in place."
+    procs = [populate_language, strip_ansi, hide_line, rm_header_dash, clean_magics, hide_, drop_empty]
+    proc = NBProcessor(path, procs)
+    proc.process()
+    return nb2str(proc.nb)

@@ -1,0 +1,43 @@
+"""Write README.md from nbs/index.ipynb. Links and pictures are made relative to the repository's top."""
+import posixpath
+import re
+import shutil
+
+import nbformat
+from nbconvert import MarkdownExporter
+
+from notebooks import NBS, ROOT, for_reading
+
+FILES = "index_files"  # where pictures that cells drew are put, as nbdev does
+MARKDOWN_LINK = re.compile(r"(\]\()([^)\s]+)")
+HTML_LINK = re.compile(r"""(\b(?:src|href)=["'])([^"']+)""")
+FENCED = re.compile(r"(^```.*?^```)", re.M | re.S)
+
+
+def from_top(match):
+    "Rewrite one link from relative to nbs/ to relative to the top; leave addresses, anchors and our own pictures."
+    before, target = match.groups()
+    if re.match(r"[a-z]+:|#|/", target) or target.startswith(FILES): return match[0]
+    return before + posixpath.normpath(posixpath.join(NBS.name, target))
+
+
+def relink(text):
+    "Rewrite the links of a page, outside code."
+    parts = FENCED.split(text)
+    parts[::2] = [HTML_LINK.sub(from_top, MARKDOWN_LINK.sub(from_top, part)) for part in parts[::2]]
+    return "".join(parts)
+
+
+def main():
+    nb = nbformat.reads(for_reading(NBS/"index.ipynb"), as_version=4)
+    text, resources = MarkdownExporter().from_notebook_node(nb, {"output_files_dir": FILES, "unique_key": "index"})
+    shutil.rmtree(ROOT/FILES, ignore_errors=True)
+    for name, data in resources["outputs"].items():
+        (ROOT/name).parent.mkdir(exist_ok=True)
+        (ROOT/name).write_bytes(data)
+    text = re.sub(r"\n{3,}", "\n\n", relink(text)).strip()
+    note = "<!-- Written by tools/readme.py from nbs/index.ipynb: edit that. -->\n\n"
+    (ROOT/"README.md").write_text(f"{note}{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__": main()
