@@ -18,7 +18,8 @@ from readme import relink  # noqa: E402
     ("[Cameras](00_cameras.ipynb#paths)", "[Cameras](nbs/00_cameras.ipynb#paths)"),
     ("[licence](../LICENSE)", "[licence](LICENSE)"),
     ("<img src='images/demo.png'>", "<img src='nbs/images/demo.png'>"),
-    ("[paper](https://arxiv.org/abs/2309.07986) [above](#top)", "[paper](https://arxiv.org/abs/2309.07986) [above](#top)"),
+    ("[paper](https://arxiv.org/abs/2309.07986)", "[paper](https://arxiv.org/abs/2309.07986)"),
+    ("[above](#top)", "[above](#top)"),
     ("```\n[a](b.png)\n```", "```\n[a](b.png)\n```"),
 ])
 def test_readme_links_start_at_the_top(written, expected):

@@ -1,4 +1,4 @@
-"""Run every test: each notebook with nbdev_test in a process of its own, then tests/ with pytest. The last line counts them."""
+"""Run every test: each notebook with nbdev_test in a process of its own, then tests/. The last line counts them."""
 import argparse
 import os
 import subprocess
@@ -17,14 +17,15 @@ MINUTES = 20  # the longest that one notebook may take
 
 
 def notebooks(names):
-    "The notebooks to test: all, or those whose path in nbs/ holds one of `names`; never a folder that has a .notest file."
+    "All notebooks, or those whose path in nbs/ holds one of `names`; never those beside a .notest file."
     found = [nb for nb in sorted(nbglob(NBS, as_path=True)) if not (nb.parent/".notest").exists()]
     return [nb for nb in found if not names or any(name in str(nb.relative_to(NBS)) for name in names)]
 
 
 def run_notebook(nb, slow, threads):
     "Run one notebook's cells in order: whether all passed, and a report."
-    command = [Path(sys.executable).with_name("nbdev_test"), "--path", nb, "--do_print", *(["--flags", "slow"] if slow else [])]
+    command = [Path(sys.executable).with_name("nbdev_test"), "--path", nb, "--do_print"]
+    if slow: command += ["--flags", "slow"]
     env = {"MPLBACKEND": "Agg", **os.environ, "OMP_NUM_THREADS": str(threads)}
     start = time.monotonic()
     try: done = subprocess.run(command, cwd=ROOT, env=env, timeout=60*MINUTES, text=True, stdin=subprocess.DEVNULL,

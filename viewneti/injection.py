@@ -6,7 +6,7 @@
 __all__ = ['text_parts', 'text_hidden', 'Concept', 'ask', 'add_bypass', 'inject', 'cross_attention_names', 'layer_slices',
            'attend', 'LayerAttnProcessor', 'install_layer_attention']
 
-# %% ../nbs/04_injection.ipynb #08e4ac84
+# %% ../nbs/04_injection.ipynb #69e79f51
 from dataclasses import dataclass
 
 import torch
@@ -16,14 +16,14 @@ from torch import nn
 
 from .cameras import InputError
 
-# %% ../nbs/04_injection.ipynb #cf5ac314
+# %% ../nbs/04_injection.ipynb #ee8eac7d
 def text_parts(
     text_encoder: nn.Module,  # transformers' CLIPTextModel, of a version with `.text_model` or without
 ) -> nn.Module:  # the module with `.embeddings`, `.encoder` and `.final_layer_norm`
     "The part of a CLIP text encoder that holds embeddings, transformer and final layer norm."
     return getattr(text_encoder, 'text_model', text_encoder)
 
-# %% ../nbs/04_injection.ipynb #0427c36d
+# %% ../nbs/04_injection.ipynb #a42cd95e
 def text_hidden(
     text_encoder: nn.Module,  # frozen CLIP text encoder
     embeddings: torch.Tensor,  # [N, T, D] token embeddings, without positions
@@ -34,7 +34,7 @@ def text_hidden(
     hidden = text.embeddings(inputs_embeds=embeddings)
     return text.encoder(inputs_embeds=hidden, attention_mask=blocked.triu(1)[None, None]).last_hidden_state
 
-# %% ../nbs/04_injection.ipynb #5816dbd6
+# %% ../nbs/04_injection.ipynb #a0796ba9
 @dataclass(frozen=True)
 class Concept:
     "A learned word: the placeholder in the prompt and the mapper that answers for it."
@@ -42,7 +42,7 @@ class Concept:
     token_id: int  # its number in the tokenizer
     mapper: nn.Module  # a `Mapper` or a `FreeToken`
 
-# %% ../nbs/04_injection.ipynb #8f47e82b
+# %% ../nbs/04_injection.ipynb #cff88f67
 def ask(
     concept: Concept,
     timesteps: torch.Tensor,  # [B] in [0, 1000)
@@ -57,7 +57,7 @@ def ask(
     answer = concept.mapper(t, layer, camera, **options)
     return type(answer)(*(x if x is None else x.view(B, layers, 1, -1) for x in answer))
 
-# %% ../nbs/04_injection.ipynb #83a9a048
+# %% ../nbs/04_injection.ipynb #59fcbd96
 def add_bypass(
     hidden: torch.Tensor,  # [B, L, T, D] hidden state before the final layer norm
     bypass: torch.Tensor,  # [B, L, 1, D] as the mapper gave it
@@ -68,7 +68,7 @@ def add_bypass(
     if mapper.bypass == 'unconstrained': return direction * length.mean(dim=-2, keepdim=True).detach()
     return hidden + mapper.alpha * length * direction
 
-# %% ../nbs/04_injection.ipynb #f71205d3
+# %% ../nbs/04_injection.ipynb #b4fae510
 def inject(
     text_encoder: nn.Module,  # frozen CLIP text encoder
     input_ids: torch.Tensor,  # [B, T] token numbers, placeholders included; best kept on the CPU
@@ -99,17 +99,17 @@ def inject(
     values = keys if bypassed is hidden else text.final_layer_norm(bypassed)
     return torch.stack([keys, values], dim=2).expand(-1, layers, -1, -1, -1)
 
-# %% ../nbs/04_injection.ipynb #d66f035e
+# %% ../nbs/04_injection.ipynb #eab223e3
 def cross_attention_names(
     unet: nn.Module,  # diffusers' UNet2DConditionModel
 ) -> list:  # L module names, in the order of the forward pass
     "Names of the cross-attention layers in the order in which the forward pass reaches them."
     order = ['down_blocks', 'mid_block', 'up_blocks']
     names = [name for name, m in unet.named_modules() if isinstance(m, Attention) and m.is_cross_attention]
-    if not names: raise InputError(f'unet: found no cross-attention layer in {type(unet).__name__}, expected at least one')
+    if not names: raise InputError(f'unet: found no cross-attention layer in {type(unet).__name__}, expected some')
     return sorted(names, key=lambda name: order.index(name.split('.')[0]))  # sorted keeps the order within a part
 
-# %% ../nbs/04_injection.ipynb #03886ee1
+# %% ../nbs/04_injection.ipynb #b7c2348f
 def layer_slices(
     conditioning: torch.Tensor,  # [B, L, 2, T, D], or [B, T, D] for a plain prompt
     layer: int,  # l
@@ -118,7 +118,7 @@ def layer_slices(
     if conditioning.ndim == 5: return conditioning[:, layer, 0], conditioning[:, layer, 1]
     return conditioning, conditioning
 
-# %% ../nbs/04_injection.ipynb #c598cec7
+# %% ../nbs/04_injection.ipynb #f66124b2
 def attend(
     attn: Attention,  # the layer with its weights
     hidden: torch.Tensor,  # [B, S, C] what asks
@@ -136,9 +136,9 @@ def attend(
     out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
     return attn.to_out[1](attn.to_out[0](out.to(query.dtype)))
 
-# %% ../nbs/04_injection.ipynb #6ef5efcb
+# %% ../nbs/04_injection.ipynb #ebecd72e
 class LayerAttnProcessor:
-    "Cross-attention of layer `layer`: keys from slice [:, layer, 0] and values from slice [:, layer, 1]. Keeps no state."
+    "Stateless cross-attention of one layer: keys from slice [:, layer, 0] and values from slice [:, layer, 1]."
     def __init__(self,
         layer: int,  # number of the layer in forward order
     ): self.layer = layer
@@ -154,13 +154,14 @@ class LayerAttnProcessor:
         if hidden_states.ndim == 4: x = x.flatten(2).transpose(1, 2)
         if attn.group_norm is not None: x = attn.group_norm(x.transpose(1, 2)).transpose(1, 2)
         sources = (x, x) if encoder_hidden_states is None else layer_slices(encoder_hidden_states, self.layer)
-        if attn.norm_cross and encoder_hidden_states is not None: sources = map(attn.norm_encoder_hidden_states, sources)
+        if attn.norm_cross and encoder_hidden_states is not None:
+            sources = map(attn.norm_encoder_hidden_states, sources)
         x = attend(attn, x, *sources, attention_mask)
         if hidden_states.ndim == 4: x = x.transpose(1, 2).reshape(hidden_states.shape)
         if attn.residual_connection: x = x + hidden_states
         return x / attn.rescale_output_factor
 
-# %% ../nbs/04_injection.ipynb #a306123a
+# %% ../nbs/04_injection.ipynb #7f367314
 def install_layer_attention(
     unet: nn.Module,  # diffusers' UNet2DConditionModel; its cross-attention processors are replaced
 ) -> int:  # L, the number of cross-attention layers

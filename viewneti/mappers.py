@@ -6,7 +6,7 @@
 __all__ = ['MapperOutput', 'FreeToken', 'fourier_matrix', 'FourierFeatures', 'nested_dropout_mask', 'new_linear', 'Mapper',
            'save_mapper', 'load_mapper', 'build_mapper']
 
-# %% ../nbs/03_mappers.ipynb #417d49f0
+# %% ../nbs/03_mappers.ipynb #8aa4b89b
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -21,20 +21,20 @@ from torch import nn
 from .cameras import Encoding, InputError
 from .checkpoints import write_whole
 
-# %% ../nbs/03_mappers.ipynb #6254afe5
+# %% ../nbs/03_mappers.ipynb #bdaea376
 class MapperOutput(NamedTuple):
     "What a mapper answers for each of N questions."
     word: torch.Tensor  # [N, D] word embedding that stands in the placeholder's row
     bypass: torch.Tensor|None = None  # [N, D] direction added to the text encoder's output; None without bypass
 
-# %% ../nbs/03_mappers.ipynb #1605922e
+# %% ../nbs/03_mappers.ipynb #d3b1574f
 class FreeToken(nn.Module):
     "Original textual inversion (arXiv 2208.01618): one free vector, whatever the timestep and the layer."
     encoding, constant, alpha, bypass = None, True, 0., None  # no camera; the same word for all t and l; no bypass
 
     def __init__(self,
         dim: int,  # D, width of the text encoder
-        init: torch.Tensor|None = None,  # [D] first value, for instance the embedding of an ordinary word; zeros if None
+        init: torch.Tensor|None = None,  # [D] first value, such as the embedding of an ordinary word; zeros if None
         reference: str|None = None,  # the ordinary word itself, for the record
     ):
         super().__init__()
@@ -55,7 +55,7 @@ class FreeToken(nn.Module):
         if camera is not None: raise InputError('camera: found values for a FreeToken, which takes no camera')
         return MapperOutput(self.word.expand(len(t), -1))
 
-# %% ../nbs/03_mappers.ipynb #428681a9
+# %% ../nbs/03_mappers.ipynb #86d5865b
 def fourier_matrix(
     sigmas: list,  # d standard deviations, one per input
     rows: int = 32,  # number of random frequencies n
@@ -64,7 +64,7 @@ def fourier_matrix(
     w = torch.randn((rows, len(sigmas)), generator=torch.Generator().manual_seed(0))
     return w * torch.tensor(sigmas, dtype=torch.float32)
 
-# %% ../nbs/03_mappers.ipynb #c0b83f3a
+# %% ../nbs/03_mappers.ipynb #c85ca397
 class FourierFeatures(nn.Module):
     "Random Fourier features [sin(x wᵀ), cos(x wᵀ)] (arXiv 2006.10739, without the 2π)."
     def __init__(self,
@@ -80,7 +80,7 @@ class FourierFeatures(nn.Module):
         projected = x @ self.w.T
         return torch.cat([projected.sin(), projected.cos()], dim=-1)
 
-# %% ../nbs/03_mappers.ipynb #0c43dee7
+# %% ../nbs/03_mappers.ipynb #46eeece8
 def nested_dropout_mask(
     rows: int,  # N
     width: int,  # number of hidden values h
@@ -92,7 +92,7 @@ def nested_dropout_mask(
     keep = torch.rand((rows, 1), generator=generator) >= probability
     return (keep | (torch.arange(width) < cut)).float()
 
-# %% ../nbs/03_mappers.ipynb #1e0a1e82
+# %% ../nbs/03_mappers.ipynb #d0dc0feb
 def new_linear(
     n_in: int,  # inputs
     n_out: int,  # outputs
@@ -104,7 +104,7 @@ def new_linear(
     nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return layer
 
-# %% ../nbs/03_mappers.ipynb #1ac85b9d
+# %% ../nbs/03_mappers.ipynb #ece88609
 class Mapper(nn.Module):
     "Neural mapper (arXiv 2309.07986, section 3.2): timestep, layer and, for views, camera to a word and a bypass."
     constant = False  # the answer depends on timestep and layer
@@ -138,7 +138,7 @@ class Mapper(nn.Module):
             new_linear(hidden, hidden, generator), nn.LayerNorm(hidden), nn.LeakyReLU())
         self.output = new_linear(hidden, dim*2 if bypass else dim, generator)
 
-# %% ../nbs/03_mappers.ipynb #a643da50
+# %% ../nbs/03_mappers.ipynb #3115d41f
 @patch
 def inputs(self: Mapper,
     t: torch.Tensor,  # [N] timesteps in [0, 1000)
@@ -146,7 +146,8 @@ def inputs(self: Mapper,
     camera: torch.Tensor|None = None,  # [N, d] raw values of the mapper's camera encoding
 ) -> torch.Tensor:  # [N, 2 + d] in [-1, 1]
     "Timestep, layer and camera, scaled to [-1, 1] and side by side."
-    if self.encoding is None and camera is not None: raise InputError('camera: found values for a mapper without cameras')
+    if self.encoding is None and camera is not None:
+        raise InputError('camera: found values for a mapper without cameras')
     t, layer = t.to(self.features.w), layer.to(self.features.w)
     columns = [(t/1000*2 - 1)[:, None], (layer/self.layers*2 - 1)[:, None]]
     if self.encoding is None: return torch.cat(columns, dim=1)
@@ -154,7 +155,7 @@ def inputs(self: Mapper,
     if found != expected: raise InputError(f'camera: found shape {found}, expected {expected} for this view mapper')
     return torch.cat(columns + [self.encoding.scale(camera).to(self.features.w)], dim=1)
 
-# %% ../nbs/03_mappers.ipynb #c913bec1
+# %% ../nbs/03_mappers.ipynb #561a8ba5
 @patch
 def forward(self: Mapper,
     t: torch.Tensor,  # [N] timesteps in [0, 1000)
@@ -175,7 +176,7 @@ def forward(self: Mapper,
     if self.normalize: word = F.normalize(word, dim=-1) * self.reference_norm
     return MapperOutput(word, *bypass)
 
-# %% ../nbs/03_mappers.ipynb #7ac303a4
+# %% ../nbs/03_mappers.ipynb #7de20138
 @patch(as_prop=True)
 def config(self: Mapper) -> dict:
     "The arguments that build this mapper again, as JSON can hold them."
@@ -183,7 +184,7 @@ def config(self: Mapper) -> dict:
     encoding = None if self.encoding is None else self.encoding.state()
     return dict({name: getattr(self, name) for name in names}, sigmas=list(self.sigmas), encoding=encoding)
 
-# %% ../nbs/03_mappers.ipynb #aaf48469
+# %% ../nbs/03_mappers.ipynb #fa9e4e64
 def save_mapper(
     mapper: nn.Module,  # a `Mapper` or a `FreeToken`
     file: str|Path,  # where to write, usually ending in .safetensors
@@ -195,7 +196,7 @@ def save_mapper(
     with write_whole(file) as part: save_file(tensors, part, metadata=dict(format='pt', mapper=description))
     return file
 
-# %% ../nbs/03_mappers.ipynb #6d65cb74
+# %% ../nbs/03_mappers.ipynb #01985da3
 def load_mapper(
     file: str|Path,  # written by `save_mapper`
 ) -> nn.Module:  # a `Mapper` or `FreeToken` on the CPU, in evaluation mode
@@ -206,15 +207,16 @@ def load_mapper(
         with safe_open(file, framework='pt') as f:
             metadata, tensors = f.metadata() or {}, {name: f.get_tensor(name) for name in f.keys()}
     except SafetensorError as e: raise InputError(f'{file}: not a readable safetensors file ({e})') from e
-    if 'mapper' not in metadata: raise InputError(f"{file}: metadata has no field 'mapper', expected a mapper's configuration")
+    if 'mapper' not in metadata:
+        raise InputError(f"{file}: metadata has no field 'mapper', expected a mapper's configuration")
     mapper = build_mapper(**json.loads(metadata['mapper']))
     expected, found = ({k: tuple(v.shape) for k, v in s.items()} for s in (mapper.state_dict(), tensors))
     wrong = sorted(k for k in expected.keys() | found if expected.get(k) != found.get(k))
-    if wrong: raise InputError(f'{file}: tensor {wrong[0]}: found {found.get(wrong[0])}, expected {expected.get(wrong[0])}')
+    for k in wrong: raise InputError(f'{file}: tensor {k}: found {found.get(k)}, expected {expected.get(k)}')
     mapper.load_state_dict(tensors)
     return mapper.eval()
 
-# %% ../nbs/03_mappers.ipynb #e19cf986
+# %% ../nbs/03_mappers.ipynb #8350d361
 def build_mapper(
     kind: str,  # 'Mapper' or 'FreeToken'
     config: dict,  # as `Mapper.config` gives it
