@@ -11,7 +11,7 @@ help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"viewneti needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Use make PYTHON=...") if v < (3, 11) else 0'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"viewneti needs Python 3.10 or newer; $(PYTHON) is {v[0]}.{v[1]}. Use make PYTHON=...") if v < (3, 10) else 0'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
