@@ -7,12 +7,12 @@ __all__ = ['WORDS', 'SIGNS', 'COMMANDS', 'ORDER', 'SCORES', 'STAGES', 'cell', 't
            'closest', 'OptionParser', 'split_words', 'first_line', 'read_options', 'parse_value', 'parse_options',
            'Command', 'command', 'sign', 'option_help', 'command_help', 'overview', 'members', 'find_command',
            'check_device', 'act', 'main', 'width_height', 'ExportOptions', 'world_export', 'world_train',
-           'EnvironmentOptions', 'check_environment', 'CheckModelOptions', 'check_model', 'CheckSceneOptions',
-           'check_scene', 'train', 'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures', 'generate',
-           'EvaluateOptions', 'score_table', 'evaluate', 'stage', 'DemoOptions', 'demo_config', 'check_demo',
-           'demo_scenes', 'demo_scene', 'medians', 'demo']
+           'EnvironmentOptions', 'check_environment', 'CheckModelOptions', 'check_model', 'CheckParityOptions',
+           'check_parity', 'CheckSceneOptions', 'check_scene', 'train', 'chosen_cameras', 'contact_strip',
+           'GenerateOptions', 'save_pictures', 'generate', 'EvaluateOptions', 'score_table', 'evaluate', 'stage',
+           'DemoOptions', 'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
 
-# %% ../nbs/11_cli.ipynb #c5a5cbd4
+# %% ../nbs/11_cli.ipynb #9f9b7d78
 import argparse, difflib, os, platform, shutil, statistics, sys, textwrap, time, typing
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -26,7 +26,7 @@ from draccus.cfgparsing import load_config, parse_string
 from draccus.utils import default_value
 from draccus.wrappers.docstring import get_attribute_docstring, get_preferred_help_text
 
-# %% ../nbs/11_cli.ipynb #66ed2082
+# %% ../nbs/11_cli.ipynb #1fed6a0c
 def cell(
     value,
 ) -> str:  # four significant digits for a number with a fraction
@@ -36,7 +36,7 @@ def cell(
     if isinstance(value, (list, tuple)): return ' '.join(cell(v) for v in value)
     return str(value)
 
-# %% ../nbs/11_cli.ipynb #3a53c3a8
+# %% ../nbs/11_cli.ipynb #b24a2137
 def table(
     rows: list,          # of lists of values
     header: list = None, # names of the columns
@@ -49,7 +49,7 @@ def table(
     if header: lines.insert(1, '  '.join('-'*w for w in widths))
     return '\n'.join(lines)
 
-# %% ../nbs/11_cli.ipynb #5312ae42
+# %% ../nbs/11_cli.ipynb #866250f1
 class UserError(ValueError):
     "Something that the user can put right; the message is the one sentence that is shown."
 
@@ -66,7 +66,7 @@ def in_words(
     if typing.get_origin(kind) is list: return {int: 'whole numbers', float: 'numbers', str: 'words'}[inner[0]]
     return getattr(kind, '__name__', str(kind))
 
-# %% ../nbs/11_cli.ipynb #49a78e14
+# %% ../nbs/11_cli.ipynb #3ad4d540
 def convert(
     kind,        # the type that the option has
     raw,         # what YAML or the command line gave
@@ -83,7 +83,7 @@ def convert(
     except Exception: pass   # whatever draccus says of it, at more length
     raise UserError(f"{where}: expected {in_words(kind)}, found {'nothing' if raw is None else repr(raw)}")
 
-# %% ../nbs/11_cli.ipynb #dec21e45
+# %% ../nbs/11_cli.ipynb #6acd9b62
 def closest(
     name: str,    # what was typed
     known: list,  # what could have been meant
@@ -92,7 +92,7 @@ def closest(
     near = difflib.get_close_matches(str(name), known, 1)
     return f'; did you mean {near[0]}?' if near else ''
 
-# %% ../nbs/11_cli.ipynb #39bca364
+# %% ../nbs/11_cli.ipynb #64315586
 class OptionParser(argparse.ArgumentParser):
     "argparse, with an exception where it would print its usage and exit."
     def error(self, message): raise UserError(message.replace('argument ', '', 1))
@@ -116,7 +116,7 @@ def split_words(
     if 'first' in found: found = {first: found.pop('first')} | found
     return found
 
-# %% ../nbs/11_cli.ipynb #0a6e62bf
+# %% ../nbs/11_cli.ipynb #62503ebd
 def first_line(
     text,       # anything with words in it, such as an exception
     most=160,   # letters
@@ -124,7 +124,7 @@ def first_line(
     "The beginning of a long message, on one line."
     return ' '.join(str(text).split())[:most]
 
-# %% ../nbs/11_cli.ipynb #dfc7c475
+# %% ../nbs/11_cli.ipynb #3681ba5c
 def read_options(
     path: str,  # a YAML, JSON or TOML file
 ) -> dict:
@@ -138,7 +138,7 @@ def read_options(
     if not isinstance(values or {}, dict): raise UserError(f'{where}: expected options and values, found {values!r}')
     return values or {}
 
-# %% ../nbs/11_cli.ipynb #fe8ab494
+# %% ../nbs/11_cli.ipynb #39bafce3
 def parse_value(
     kind,
     text,   # of the command line, or a list of them
@@ -153,7 +153,7 @@ def parse_value(
     try: return parse_string(text)
     except yaml.YAMLError: return text
 
-# %% ../nbs/11_cli.ipynb #9f40ef6b
+# %% ../nbs/11_cli.ipynb #3c2e8c92
 def parse_options(
     options: type,   # a dataclass
     words: list,     # of the command line, after the command's name
@@ -171,7 +171,7 @@ def parse_options(
     values |= {k: convert(kinds[k], parse_value(kinds[k], v), f'--{k}') for k, v in given.items()}
     return options(**values)
 
-# %% ../nbs/11_cli.ipynb #c763d0b8
+# %% ../nbs/11_cli.ipynb #9dac2afe
 @dataclass
 class Command:
     "What the command line knows of a command."
@@ -202,7 +202,7 @@ def command(
         return act
     return register
 
-# %% ../nbs/11_cli.ipynb #66ff2d51
+# %% ../nbs/11_cli.ipynb #07ca17f9
 def sign(
     kind,    # the type of an option
 ) -> str:
@@ -211,7 +211,7 @@ def sign(
     if kind in SIGNS: return SIGNS[kind]
     return f'{sign(inner[0])} ...' if typing.get_origin(kind) is list else sign(inner[0])
 
-# %% ../nbs/11_cli.ipynb #bc4d0a9b
+# %% ../nbs/11_cli.ipynb #a546f8be
 def option_help(
     options: type,  # a dataclass
 ) -> list:          # of (option with a sign for its value, default, help)
@@ -224,7 +224,7 @@ def option_help(
         rows.append((f'--{f.name} {sign(kinds[f.name])}', shown, text))
     return rows
 
-# %% ../nbs/11_cli.ipynb #7cba578f
+# %% ../nbs/11_cli.ipynb #c80ef55a
 def command_help(
     command: Command,
     width: int = None,  # of the text; the terminal's otherwise
@@ -240,7 +240,7 @@ def command_help(
         lines += textwrap.wrap(f'  {name}'.ljust(indent) + text, width, subsequent_indent=' '*indent)
     return '\n'.join(lines)
 
-# %% ../nbs/11_cli.ipynb #dd2a515c
+# %% ../nbs/11_cli.ipynb #36705018
 ORDER = ['demo', 'train', 'generate', 'evaluate', 'world', 'check']  # in which people meet them
 
 def overview() -> str:
@@ -251,7 +251,7 @@ def overview() -> str:
     rows = [[f'  {c.usage}', c.summary] for c in known]
     return '\n'.join([*lines, table(rows), '', '`viewneti COMMAND --help` lists the options of a command.'])
 
-# %% ../nbs/11_cli.ipynb #685d2dbd
+# %% ../nbs/11_cli.ipynb #d1eddb48
 def members(
     group: str,  # the first word of commands of two words, such as 'world'
 ) -> list:
@@ -270,7 +270,7 @@ def find_command(
     hint = closest(words[0], [name.split()[0] for name in COMMANDS]) or '; viewneti --help lists them'
     raise UserError(f'{words[0]}: expected a command, found {words[0]!r}{hint}')
 
-# %% ../nbs/11_cli.ipynb #90b6dc54
+# %% ../nbs/11_cli.ipynb #b338e22d
 def check_device(
     name: str,  # 'auto', 'cpu', 'cuda', 'cuda:1', ...; raises `UserError` when there is no such device
 ):
@@ -282,7 +282,7 @@ def check_device(
     if kind == 'cuda' and not torch.cuda.is_available():
         raise UserError(f'device: expected one that is here, found {name!r}, but PyTorch sees no GPU')
 
-# %% ../nbs/11_cli.ipynb #6bb4b0b5
+# %% ../nbs/11_cli.ipynb #c4107d6a
 def act(
     command: Command,
     words: list,  # after the command's name
@@ -297,7 +297,7 @@ def act(
     try: command.act(options)
     except InputError as e: raise UserError(str(e)) from None
 
-# %% ../nbs/11_cli.ipynb #81882fde
+# %% ../nbs/11_cli.ipynb #28857894
 def main(
     argv: list = None,  # words of the command line; the process's own otherwise
 ) -> int:               # exit code: 0 done, 2 bad input, 130 stopped
@@ -325,7 +325,7 @@ def main(
         print(f'\nviewneti: stopped; {command.again if command else "nothing was done"}', file=sys.stderr)
         return 130
 
-# %% ../nbs/11_cli.ipynb #f5285e65
+# %% ../nbs/11_cli.ipynb #86be4f5c
 def width_height(
     size,    # one number for a square, or width and height, or None
 ) -> tuple:  # (width, height), or None
@@ -335,7 +335,7 @@ def width_height(
         raise UserError(f'size: expected one or two positive numbers, found {size}')
     return tuple(size)*(3 - len(size))
 
-# %% ../nbs/11_cli.ipynb #2c44d4d1
+# %% ../nbs/11_cli.ipynb #790aa63b
 @dataclass
 class ExportOptions:
     "Which scenes to write."
@@ -356,7 +356,7 @@ def world_export(options: ExportOptions):
     print(table(rows, ['scene', 'what it shows', 'views', 'training views of split 6']))
     print(f'Next: viewneti train {folders[0]}')
 
-# %% ../nbs/11_cli.ipynb #7812199f
+# %% ../nbs/11_cli.ipynb #0c8b3066
 @command('world train', 'viewneti.pretraining:PretrainConfig', 'folder',
          'the same command goes on from the last saved state')
 def world_train(config):
@@ -364,7 +364,7 @@ def world_train(config):
     from viewneti.pretraining import pretrain
     print(f'The model is in {pretrain(config)}')
 
-# %% ../nbs/11_cli.ipynb #c71171d7
+# %% ../nbs/11_cli.ipynb #cf0555e2
 @dataclass
 class EnvironmentOptions:
     "There is nothing to choose."
@@ -386,7 +386,7 @@ def check_environment(options: EnvironmentOptions):
               'missing: viewneti evaluate --download_lpips true fetches them']]
     print(table(rows))
 
-# %% ../nbs/11_cli.ipynb #7322288d
+# %% ../nbs/11_cli.ipynb #7cdd8534
 @dataclass
 class CheckModelOptions:
     "Which model."
@@ -406,7 +406,21 @@ def check_model(options: CheckModelOptions):
                  ['predicts', model.scheduler.config.prediction_type], ['cross-attention layers', str(model.layers)],
                  ['width of a word', str(model.dim)], ['longest prompt', f'{model.max_tokens} tokens']]))
 
-# %% ../nbs/11_cli.ipynb #dec4553e
+# %% ../nbs/11_cli.ipynb #5ee9261f
+@dataclass
+class CheckParityOptions:
+    "Which recording."
+    recording: str = ''  # folder with a checkpoint of the original, its small models, and what it computed with them
+
+@command('check parity', CheckParityOptions, 'recording')
+def check_parity(options: CheckParityOptions):
+    "Compare our numbers with those that the original implementation recorded; fails past the tolerance."
+    from viewneti.compat import parity
+    rows = parity(options.recording)
+    print(rows)
+    if not rows.ok: raise UserError(f'{options.recording}: {sum(not row["ok"] for row in rows)} of {len(rows)} quantities differ by more than the tolerance')
+
+# %% ../nbs/11_cli.ipynb #c564324b
 @dataclass
 class CheckSceneOptions:
     "Which scene, and how it is read."
@@ -431,7 +445,7 @@ def check_scene(options: CheckSceneOptions):
             ['training views', numbers(scene.train)], ['test views', numbers(scene.test)]]
     print(table(rows))
 
-# %% ../nbs/11_cli.ipynb #12850b24
+# %% ../nbs/11_cli.ipynb #5eac1af9
 @command('train', 'viewneti.training:FitConfig', 'scene', 'the same command goes on from the step that was saved last')
 def train(config):
     "Learn the view tokens of a scene."
@@ -442,7 +456,7 @@ def train(config):
                  ['mappers', str(run.checkpoint())]]))
     print(f'Next: viewneti evaluate {run.folder}')
 
-# %% ../nbs/11_cli.ipynb #47e1f68a
+# %% ../nbs/11_cli.ipynb #2d7c69de
 def chosen_cameras(
     scene,         # a `Scene`
     views: list,   # 'train', 'test', 'all', or numbers of cameras
@@ -461,7 +475,7 @@ def chosen_cameras(
     if not found: raise UserError(f'views: expected some, found none in {views[0]!r} of split {scene.split!r}')
     return [(f'view-{v.number:03d}', v.calibration, v) for v in found]
 
-# %% ../nbs/11_cli.ipynb #519f3b5b
+# %% ../nbs/11_cli.ipynb #3fcbee7d
 def contact_strip(
     pictures,       # [V, S, 3, H, W] in [0, 1]
     names: list,    # V names
@@ -482,7 +496,7 @@ def contact_strip(
             labels.append(f'{names[at][0]} ...\nseed {seed}')
     return show_pictures(rows, labels=labels)
 
-# %% ../nbs/11_cli.ipynb #b4b0c091
+# %% ../nbs/11_cli.ipynb #ef21c810
 @dataclass
 class GenerateOptions:
     "What to draw."
@@ -498,7 +512,7 @@ class GenerateOptions:
     folder: str = ''            # where the pictures go; generated/ in the run's folder, if empty
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
 
-# %% ../nbs/11_cli.ipynb #4e24dec8
+# %% ../nbs/11_cli.ipynb #d5afa83e
 def save_pictures(
     folder,        # made if it does not exist
     pictures,      # [V, S, 3, H, W] in [0, 1]
@@ -518,7 +532,7 @@ def save_pictures(
     plt.close(fig)
     return written
 
-# %% ../nbs/11_cli.ipynb #94009e23
+# %% ../nbs/11_cli.ipynb #24d4a22c
 @command('generate', GenerateOptions, 'run')
 def generate(options: GenerateOptions):
     "Draw a trained scene from cameras of your choice."
@@ -542,7 +556,7 @@ def generate(options: GenerateOptions):
                  ['all of them', str(folder/'strip.png')], ['for programs', str(folder/'pictures.json')]]))
     if free: print(f'The prompt has no {token}, so no camera was used.')
 
-# %% ../nbs/11_cli.ipynb #f9c98b58
+# %% ../nbs/11_cli.ipynb #06db5425
 @dataclass
 class EvaluateOptions:
     "What is measured, and how the pictures for it are drawn."
@@ -560,11 +574,12 @@ class EvaluateOptions:
     download_lpips: bool = False  # fetch the weights that LPIPS needs (528 MB) if they are not here
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
 
-# %% ../nbs/11_cli.ipynb #4c136422
+# %% ../nbs/11_cli.ipynb #6578bd61
 SCORES = {'test_psnr': 'PSNR of test views, dB', 'nearest_view_psnr': '  of copying the nearest training view',
           'mean_view_psnr': '  of the mean training picture', 'autoencoder_psnr': '  that the autoencoder allows',
           'test_ssim': 'SSIM of test views', 'test_lpips': 'LPIPS of test views',
           'retrieval_angle_median': 'retrieval angle, median, degrees', 'retrieval_angle_chance': '  by chance',
+          'nearest_view_angle_median': '  of copying the nearest training view',
           'retrieval_training_share': 'share most like a training view', 'retrieval_training_chance': '  by chance'}
 
 def score_table(
@@ -573,7 +588,7 @@ def score_table(
     "The scores for people: what they are compared with stands below each."
     return table([[text] + [r.get(k) for r in results.values()] for k, text in SCORES.items()], ['score', *results])
 
-# %% ../nbs/11_cli.ipynb #57c94e26
+# %% ../nbs/11_cli.ipynb #bba6eaf0
 @command('evaluate', EvaluateOptions, 'run', 'the same command measures again')
 def evaluate(options: EvaluateOptions):
     "Draw the test views of a run and compare them with the truth."
@@ -587,7 +602,7 @@ def evaluate(options: EvaluateOptions):
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
     print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")
 
-# %% ../nbs/11_cli.ipynb #b0668bb8
+# %% ../nbs/11_cli.ipynb #006a3c75
 @contextmanager
 def stage(
     folder,     # where seconds.json is
@@ -601,22 +616,22 @@ def stage(
         seconds = read_json(file) if file.is_file() else {}
         write_json(file, seconds | {name: round(seconds.get(name, 0) + time.monotonic() - start, 1)})
 
-# %% ../nbs/11_cli.ipynb #b7381fc9
+# %% ../nbs/11_cli.ipynb #ffe116c5
 @dataclass
 class DemoOptions:
     "What the demo shows."
     folder: str = 'runs/demo'   # where everything goes
     scenes: int = 1             # how many; with more than one, each has a folder of its own
-    steps: int = 400            # of training, for each scene
+    steps: int = 1000           # of training, for each scene
     seed: int = 0               # of the scenes and of training
     split: str = '6'            # how many training views: 1, 3, 6 or 9
     seeds: list[int] = field(default_factory=lambda: [0, 1])  # one picture of each view for each seed
     sampling_steps: int = 30    # of the sampler
-    guidance: float = 7.5       # strength of the prompt; 1 for none
+    guidance: float = 5.        # strength of the prompt; 1 for none
     size: int = 64              # side of the pictures, pixels
     model: str = 'tiny'         # the frozen model
 
-# %% ../nbs/11_cli.ipynb #06c64216
+# %% ../nbs/11_cli.ipynb #1195f9ef
 def demo_config(
     options: DemoOptions,
     scan='scene',  # folder of pictures
@@ -625,9 +640,9 @@ def demo_config(
     "How the demo learns a scene."
     from viewneti.training import FitConfig
     return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split=options.split,
-                     steps=options.steps, seed=options.seed, save_every=100)
+                     steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False, save_every=100)
 
-# %% ../nbs/11_cli.ipynb #27460b47
+# %% ../nbs/11_cli.ipynb #42e00a41
 def check_demo(
     options: DemoOptions,
 ):  # raises `InputError` or `UserError`
@@ -641,7 +656,7 @@ def check_demo(
     check_config(demo_config(options))
     resolve_model(options.model)
 
-# %% ../nbs/11_cli.ipynb #719f6354
+# %% ../nbs/11_cli.ipynb #6a7efb02
 def demo_scenes(
     options: DemoOptions,
 ) -> list:  # folders of pictures
@@ -663,7 +678,7 @@ def demo_scenes(
         write_json(data/'world.json', wanted)
     return list_scenes(data)
 
-# %% ../nbs/11_cli.ipynb #0797f273
+# %% ../nbs/11_cli.ipynb #8228ec02
 STAGES = ('training', 'evaluation')  # of each scene
 
 def demo_scene(
@@ -680,7 +695,7 @@ def demo_scene(
     if file.is_file() and read_json(file).get('settings') == settings: return read_json(file)
     with stage(folder, STAGES[0]): run = fit(demo_config(options, scan, folder))
     with stage(folder, STAGES[1]):
-        scores = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance)
+        scores = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance, masks='none')
     with write_whole(folder/'mappers') as part:
         shutil.copytree(run.checkpoint(), part, ignore=shutil.ignore_patterns('optimizer*'))
     with write_whole(folder/'grid.png') as part: shutil.copy(folder/'evaluation'/scores['files']['grids'][0], part)
@@ -688,7 +703,7 @@ def demo_scene(
     write_json(file, flat | dict(seconds=read_json(folder/'seconds.json'), settings=settings))
     return read_json(file)
 
-# %% ../nbs/11_cli.ipynb #0ab43d09
+# %% ../nbs/11_cli.ipynb #290754fa
 def medians(
     results: list,  # of dicts of scores
 ) -> dict:          # None where a score is missing
@@ -696,7 +711,7 @@ def medians(
     values = {k: [r.get(k) for r in results] for k in SCORES}
     return {k: None if None in v else statistics.median(v) for k, v in values.items()}
 
-# %% ../nbs/11_cli.ipynb #0478c357
+# %% ../nbs/11_cli.ipynb #5e098357
 @command('demo', DemoOptions, again='the same command goes on where it stopped')
 def demo(options: DemoOptions):
     "Learn a scene of the embedded world, draw it from new cameras, and measure: a few minutes."

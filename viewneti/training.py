@@ -6,7 +6,7 @@
 __all__ = ['MODES', 'PRECISIONS', 'FitConfig', 'check_config', 'Run', 'training_size', 'add_mappers', 'TrainingSet',
            'training_set', 'training_loss', 'open_run', 'prepare', 'optimize', 'fit', 'plot_losses']
 
-# %% ../nbs/06_training.ipynb #892624f6
+# %% ../nbs/06_training.ipynb #8de95e3a
 import dataclasses, json, math
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from .mappers import load_mapper
 from .models import ViewNeTI
 from .scenes import Scene, load_scene
 
-# %% ../nbs/06_training.ipynb #5d678c0f
+# %% ../nbs/06_training.ipynb #ef99fc14
 @dataclass
 class FitConfig:
     "What to learn, from which pictures, with which model, and how."
@@ -59,7 +59,7 @@ class FitConfig:
     device: str = 'auto'                # 'cpu', 'cuda' or 'auto'
     precision: str = 'float32'          # of the frozen model: 'float32', 'bfloat16' or 'float16'
 
-# %% ../nbs/06_training.ipynb #f2478a11
+# %% ../nbs/06_training.ipynb #61df34d1
 MODES = ('scene',)
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
@@ -72,12 +72,14 @@ def check_config(
     if not (config.lr > 0 and math.isfinite(config.lr)): raise InputError(f'lr: found {config.lr}, expected a positive number')
     for name, known in (('mode', MODES), ('precision', PRECISIONS)):
         if getattr(config, name) not in known: raise InputError(f'{name}: found {getattr(config, name)!r}, expected one of {", ".join(known)}')
+    if config.device not in ('auto', 'cpu') and not (config.device.startswith('cuda') and torch.cuda.is_available()):
+        raise InputError(f"device: found {config.device!r}, expected 'auto', 'cpu' or, where torch finds a GPU, 'cuda'")
     for token in (config.view_token, config.object_token):
         if config.prompt.count(token) != 1:
             raise InputError(f'prompt: found {config.prompt!r}, expected {token} in it once, since mode {config.mode!r} learns it')
     if not config.scene: raise InputError('scene: found nothing, expected the folder of a scene')
 
-# %% ../nbs/06_training.ipynb #cd16eef7
+# %% ../nbs/06_training.ipynb #cf221a09
 class Run:
     "A run's folder: its configuration, its checkpoints, its log."
     def __init__(self,
@@ -101,7 +103,7 @@ class Run:
     @property
     def last_step(self) -> int: return max(self.steps, default=0)
 
-# %% ../nbs/06_training.ipynb #96bff50a
+# %% ../nbs/06_training.ipynb #03d2f672
 @patch
 def load_scene(self: Run) -> Scene:
     "The run's scene, divided as it was for training."
@@ -128,14 +130,14 @@ def load_model(self: Run,
     model.load_mappers(where)
     return model
 
-# %% ../nbs/06_training.ipynb #b086b3b8
+# %% ../nbs/06_training.ipynb #246e68da
 @patch(as_prop=True)
 def log(self: Run) -> list:  # of dicts with step, loss, lr
     "The training log."
     file = self.folder/'log.jsonl'
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
-# %% ../nbs/06_training.ipynb #e8f86be7
+# %% ../nbs/06_training.ipynb #cff0a5f0
 def training_size(
     picture: tuple,      # (width, height) of the scene's pictures
     own: int = 64,       # the model's own side, pixels
@@ -145,7 +147,7 @@ def training_size(
     scale = own/max(picture)
     return tuple(max(multiple, round(x*scale/multiple)*multiple) for x in picture)
 
-# %% ../nbs/06_training.ipynb #e419d01e
+# %% ../nbs/06_training.ipynb #99f581db
 def add_mappers(
     model: ViewNeTI,
     config: FitConfig,
@@ -160,7 +162,7 @@ def add_mappers(
     model.check_prompt(config.prompt, cameras=True)
     return [config.view_token, config.object_token]
 
-# %% ../nbs/06_training.ipynb #58fd5a24
+# %% ../nbs/06_training.ipynb #d3e88ed7
 @dataclass
 class TrainingSet:
     "The pictures of a run as the steps need them."
@@ -184,7 +186,7 @@ def training_set(
     mean, std = (torch.cat(x) for x in zip(*encoded))
     return TrainingSet(mean, std, model.raw_cameras([v.calibration for v in scene.train]))
 
-# %% ../nbs/06_training.ipynb #abce7408
+# %% ../nbs/06_training.ipynb #10f8c5e2
 def training_loss(
     model: ViewNeTI,
     data: TrainingSet,
@@ -207,7 +209,7 @@ def training_loss(
     noisy = model.scheduler.add_noise(latents, noise, t)
     return F.mse_loss(model.predict(noisy.to(model.dtype), t, conditioning).float(), target)
 
-# %% ../nbs/06_training.ipynb #dc8c34e7
+# %% ../nbs/06_training.ipynb #5c8696bf
 def open_run(
     config: FitConfig,
 ) -> Run:               # `InputError` when the folder holds a run of another configuration
@@ -222,7 +224,7 @@ def open_run(
     with write_whole(folder/'config.yaml') as part: part.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding='utf-8')
     return Run(folder)
 
-# %% ../nbs/06_training.ipynb #de77fcba
+# %% ../nbs/06_training.ipynb #87122378
 @patch
 def save(self: Run,
     model: ViewNeTI,
@@ -248,7 +250,7 @@ def resume(self: Run,
         model.mappers[concept['token']].load_state_dict(load_mapper(where/concept['file']).state_dict())
     return load_state(where/'optimizer.safetensors', {}, optimizer)['step']
 
-# %% ../nbs/06_training.ipynb #d2aa145b
+# %% ../nbs/06_training.ipynb #44b44fbf
 def prepare(
     config: FitConfig,
 ) -> tuple:  # run, model with mappers, training set
@@ -262,7 +264,7 @@ def prepare(
     data = training_set(model, scene, config.size)
     return open_run(config), model, data
 
-# %% ../nbs/06_training.ipynb #451f3301
+# %% ../nbs/06_training.ipynb #3eeb629e
 def optimize(
     config: FitConfig,
     model: ViewNeTI,
@@ -282,7 +284,7 @@ def optimize(
     optimizer.zero_grad()
     return sum(losses)/len(losses)
 
-# %% ../nbs/06_training.ipynb #baadadc6
+# %% ../nbs/06_training.ipynb #65b38ac1
 def fit(
     config: FitConfig,
     progress: bool = True,  # show a bar with the loss
@@ -310,7 +312,7 @@ def fit(
     finally: bar.close()
     return run
 
-# %% ../nbs/06_training.ipynb #dde36d1f
+# %% ../nbs/06_training.ipynb #0deff28a
 def plot_losses(
     runs,               # a `Run`, or several
     window: int = 20,   # logged steps in the running mean
