@@ -15,11 +15,19 @@ def drop_empty(cell):
     if cell.cell_type == "code" and all(line.startswith("#|") for line in lines): del cell["source"]
 
 
+def show_output_alone(cell):
+    "Turn a code cell with `#| echo: false` whose output is Markdown into that Markdown."
+    if cell.cell_type != "code" or "#| echo: false" not in cell.source.splitlines(): return
+    cell.source = "".join("".join(out["data"]["text/markdown"]) for out in cell.outputs if "text/markdown" in out.get("data", {}))
+    cell.cell_type = "markdown"
+    for name in ("outputs", "execution_count"): cell.pop(name, None)
+
+
 def for_reading(
     path: Path,  # A notebook
 ) -> str:  # Its JSON, without hidden cells and directives; exported code stays, for the notebooks are the code
     "Prepare a notebook for readers, as nbdev does, but with the source of exported functions in place."
-    procs = [populate_language, strip_ansi, hide_line, rm_header_dash, clean_magics, hide_, drop_empty]
+    procs = [show_output_alone, populate_language, strip_ansi, hide_line, rm_header_dash, clean_magics, hide_, drop_empty]
     proc = NBProcessor(path, procs)
     proc.process()
     return nb2str(proc.nb)
