@@ -11,7 +11,7 @@ __all__ = ['BACKGROUNDS', 'METRICS', 'masked_psnr', 'check_background', 'composi
            'save_predictions', 'load_predictions', 'without_infinity', 'finish_results', 'write_results',
            'read_results', 'evaluate']
 
-# %% ../nbs/07_evaluation.ipynb #fdfd0a77
+# %% ../nbs/07_evaluation.ipynb #fa394575
 import json, math, pickle, time, warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,9 @@ from .cameras import PALETTE, STYLE, InputError, check_size, view_angle
 from .checkpoints import read_json, write_json, write_whole
 from .models import ViewNeTI
 from .scenes import Scene
-from .training import Run, training_size
+from .training import Run, own_size
 
-# %% ../nbs/07_evaluation.ipynb #3d555f1f
+# %% ../nbs/07_evaluation.ipynb #581b644d
 def masked_psnr(
     prediction: torch.Tensor,  # [3, H, W] in [0, 1]
     truth: torch.Tensor,       # [3, H, W] in [0, 1]
@@ -48,10 +48,10 @@ def masked_psnr(
     error = (prediction.double() - truth.double()).square()[counts].mean().item()
     return -10*math.log10(error) if error > 0 else math.inf
 
-# %% ../nbs/07_evaluation.ipynb #2b443b30
+# %% ../nbs/07_evaluation.ipynb #553e66b8
 BACKGROUNDS = dict(black=0., white=1.)
 
-# %% ../nbs/07_evaluation.ipynb #24ed80c2
+# %% ../nbs/07_evaluation.ipynb #ca9cd6f0
 def check_background(
     background: str,  # `InputError` unless it is a key of `BACKGROUNDS`
 ):
@@ -59,7 +59,7 @@ def check_background(
     if background not in BACKGROUNDS:
         raise InputError(f'background: found {background!r}, expected one of {list(BACKGROUNDS)}')
 
-# %% ../nbs/07_evaluation.ipynb #d832917e
+# %% ../nbs/07_evaluation.ipynb #41ae6657
 def composite(
     picture: torch.Tensor,      # [3, H, W] in [0, 1]
     mask: torch.Tensor = None,  # [1, H, W] bool; None: nothing is painted
@@ -69,7 +69,7 @@ def composite(
     check_background(background)
     return picture if mask is None else torch.where(mask.bool(), picture, BACKGROUNDS[background])
 
-# %% ../nbs/07_evaluation.ipynb #24796fe2
+# %% ../nbs/07_evaluation.ipynb #bd970fa1
 def ssim(
     prediction: torch.Tensor,   # [3, H, W] in [0, 1]
     truth: torch.Tensor,        # [3, H, W] in [0, 1]
@@ -80,12 +80,12 @@ def ssim(
     a, b = (composite(x, mask, background).double().cpu().numpy() for x in (prediction, truth))
     return float(structural_similarity(a, b, data_range=1, channel_axis=0))
 
-# %% ../nbs/07_evaluation.ipynb #d1d37a64
+# %% ../nbs/07_evaluation.ipynb #9b1cdc36
 def vgg_file() -> Path:
     "Where torch hub keeps the weights of VGG-16, whether they are there or not."
     return Path(torch.hub.get_dir())/'checkpoints'/VGG16_Weights.IMAGENET1K_V1.url.split('/')[-1]
 
-# %% ../nbs/07_evaluation.ipynb #06cb7af3
+# %% ../nbs/07_evaluation.ipynb #39102083
 def fetch_vgg(
     url: str = VGG16_Weights.IMAGENET1K_V1.url,  # of the weights; the name ends in the beginning of their SHA-256
 ) -> Path:                                       # `InputError` when they cannot be had or are not what they should be
@@ -96,7 +96,7 @@ def fetch_vgg(
     except (OSError, RuntimeError) as e: raise InputError(f'{url}: could not fetch the VGG weights ({e})') from None
     return file
 
-# %% ../nbs/07_evaluation.ipynb #6ce7ca42
+# %% ../nbs/07_evaluation.ipynb #967aafc9
 def load_trunk(
     metric: lpips.LPIPS,  # with a VGG trunk, filled in place
     file: Path,           # torchvision's weights of VGG-16; `InputError` when it holds anything else
@@ -114,7 +114,7 @@ def load_trunk(
     except RuntimeError as e: wrong(f'other shapes ({e})')
     metric.pnet_rand = False
 
-# %% ../nbs/07_evaluation.ipynb #9185aa6a
+# %% ../nbs/07_evaluation.ipynb #8b6b457d
 def lpips_metric(
     pnet_rand: bool = False,  # a random trunk, for tests of the code path: its distances are no scores
     download: bool = False,   # fetch the trunk's weights if they are not here
@@ -131,7 +131,7 @@ def lpips_metric(
     if not pnet_rand: load_trunk(metric, vgg_file())
     return metric.to(device).requires_grad_(False)
 
-# %% ../nbs/07_evaluation.ipynb #365195ca
+# %% ../nbs/07_evaluation.ipynb #6c948dd4
 def missing_lpips(
     metric=None,  # what `lpips_metric` returned
 ):                # a sentence, or None if the metric can be reported
@@ -140,7 +140,7 @@ def missing_lpips(
     if metric is None: return f'VGG weights not found at {vgg_file()}; run {fetch} to fetch them'
     return 'the VGG trunk is random: its distances are no LPIPS scores' if metric.pnet_rand else None
 
-# %% ../nbs/07_evaluation.ipynb #c720cceb
+# %% ../nbs/07_evaluation.ipynb #fd32d5a9
 @torch.no_grad()
 def lpips_distance(
     prediction: torch.Tensor,   # [3, H, W] in [0, 1], at least 16 pixels each way
@@ -154,7 +154,7 @@ def lpips_distance(
     a, b = (composite(x, mask, background)[None].float().to(device)*2 - 1 for x in (prediction, truth))
     return metric(a, b).item()
 
-# %% ../nbs/07_evaluation.ipynb #28288610
+# %% ../nbs/07_evaluation.ipynb #fddf3bee
 METRICS = ('psnr', 'ssim', 'lpips')
 
 def scores(
@@ -169,14 +169,14 @@ def scores(
     return dict(psnr=masked_psnr(prediction, truth, mask), ssim=ssim(prediction, truth, mask, background),
                 lpips=None if missing_lpips(metric) else distance)
 
-# %% ../nbs/07_evaluation.ipynb #2a17ca8b
+# %% ../nbs/07_evaluation.ipynb #748320bc
 def to_bytes(
     pictures: torch.Tensor,  # [...] in [0, 1]
 ) -> torch.Tensor:           # [...] uint8
     "Round to 8 bits, as in a picture file."
     return (pictures.clamp(0, 1)*255).round().byte().cpu()
 
-# %% ../nbs/07_evaluation.ipynb #a43e9735
+# %% ../nbs/07_evaluation.ipynb #40efd701
 def resize_pictures(
     pictures: torch.Tensor,  # [N, 3, H, W] uint8
     size: tuple,             # (width, height)
@@ -188,7 +188,7 @@ def resize_pictures(
         pictures = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return pictures.float()/255
 
-# %% ../nbs/07_evaluation.ipynb #6f8d9ecc
+# %% ../nbs/07_evaluation.ipynb #8c3133ee
 @dataclass
 class Truth:
     "What predictions are compared with, all at one size."
@@ -204,7 +204,7 @@ class Truth:
     size = property(lambda self: (self.pictures.shape[-1], self.pictures.shape[-2]), doc='(width, height)')
     scored = property(lambda self: self.pictures[self.at], doc='[V, 3, H, W], the pictures of the scored views')
 
-# %% ../nbs/07_evaluation.ipynb #1a745daa
+# %% ../nbs/07_evaluation.ipynb #e7a18b95
 def views_to_score(
     scene: Scene,         # with a split
     masks: str = 'auto',  # 'auto': every scored view has a mask; 'none': whole pictures are scored
@@ -222,7 +222,7 @@ def views_to_score(
                              "(say masks='none' to score whole pictures)")
     return [views[n] for n in sorted(views)]
 
-# %% ../nbs/07_evaluation.ipynb #e46a3f9c
+# %% ../nbs/07_evaluation.ipynb #5e8d02f9
 def read_truth(
     scene: Scene,               # with a split
     size=None,                  # (width, height) at which metrics are computed; the scene's own if None
@@ -241,7 +241,7 @@ def read_truth(
     training, test = ({v.number for v in part} for part in (scene.train, scene.test))
     return Truth(scene, views, [scene.views.index(v) for v in views], pictures, read, background, training, test)
 
-# %% ../nbs/07_evaluation.ipynb #56308fec
+# %% ../nbs/07_evaluation.ipynb #c736fa4a
 def camera_angles(
     rows: list,  # V views
     columns: list,  # N views
@@ -250,7 +250,7 @@ def camera_angles(
     "Angles between the cameras of views, as seen from the scene's centre."
     return np.array([[view_angle(a.calibration, b.calibration, center) for b in columns] for a in rows])
 
-# %% ../nbs/07_evaluation.ipynb #ba6b4f76
+# %% ../nbs/07_evaluation.ipynb #76772a03
 def baselines(
     truth: Truth,
     metric=None,  # what `lpips_metric` returned
@@ -269,7 +269,7 @@ def baselines(
         rows.append(row)
     return rows
 
-# %% ../nbs/07_evaluation.ipynb #764dceed
+# %% ../nbs/07_evaluation.ipynb #95d86019
 @torch.no_grad()
 def reconstruct(
     model: ViewNeTI,
@@ -282,7 +282,7 @@ def reconstruct(
     encode = lambda part: model.latent_distribution(torch.stack([v.image(draw_size) for v in part]))[0]
     return resize_pictures(to_bytes(torch.cat([model.decode_latents(encode(part)) for part in parts])), truth.size)
 
-# %% ../nbs/07_evaluation.ipynb #62685cf5
+# %% ../nbs/07_evaluation.ipynb #16fb7651
 def mse_distances(
     predictions: torch.Tensor,  # [V, 3, H, W]
     pictures: torch.Tensor,     # [N, 3, H, W]
@@ -291,7 +291,7 @@ def mse_distances(
     a, b = predictions.flatten(1).double(), pictures.flatten(1).double()
     return torch.cdist(a, b, compute_mode='donot_use_mm_for_euclid_dist').square()/a.shape[1]
 
-# %% ../nbs/07_evaluation.ipynb #abd2272e
+# %% ../nbs/07_evaluation.ipynb #ac3b5659
 def lpips_distances(
     metric: lpips.LPIPS,  # what `lpips_metric` returned
 ):                        # a function like `mse_distances`
@@ -300,7 +300,7 @@ def lpips_distances(
         return torch.tensor([[lpips_distance(a, b, metric) for b in pictures] for a in predictions])
     return distances
 
-# %% ../nbs/07_evaluation.ipynb #eb1af6fa
+# %% ../nbs/07_evaluation.ipynb #805be74a
 def retrieve(
     predictions: torch.Tensor,  # [V, 3, H, W], of the scored views
     truth: Truth,
@@ -311,7 +311,7 @@ def retrieve(
     return [dict(retrieval_view=f.number, retrieval_angle=view_angle(v.calibration, f.calibration, truth.scene.center),
                  retrieval_is_training=f.number in truth.training) for v, f in zip(truth.views, found)]
 
-# %% ../nbs/07_evaluation.ipynb #8d31b77e
+# %% ../nbs/07_evaluation.ipynb #290d53e8
 def retrieval_chance(
     truth: Truth,
 ) -> dict:  # retrieval_angle_chance (degrees), retrieval_training_chance (share of the pictures)
@@ -321,7 +321,7 @@ def retrieval_chance(
     share = len(truth.training)/len(truth.scene.views)
     return dict(retrieval_angle_chance=float(np.median(angles)), retrieval_training_chance=share)
 
-# %% ../nbs/07_evaluation.ipynb #585ec8e8
+# %% ../nbs/07_evaluation.ipynb #620ff04f
 def average(
     rows: list,   # of dicts
     key: str,
@@ -330,7 +330,7 @@ def average(
     values = [r[key] for r in rows]
     return fmean(values) if values and None not in values else None
 
-# %% ../nbs/07_evaluation.ipynb #4befdfab
+# %% ../nbs/07_evaluation.ipynb #3196fd8b
 def seed_summary(
     rows: list,   # V dicts of `score_views`
     j: int,       # which seed, counted from 0
@@ -344,7 +344,7 @@ def seed_summary(
     return out | dict(retrieval_angle_median=median(p['retrieval_angle'] for p in test),
                       retrieval_training_share=average(test, 'retrieval_is_training'))
 
-# %% ../nbs/07_evaluation.ipynb #4c22ae72
+# %% ../nbs/07_evaluation.ipynb #b85708d9
 def score_views(
     truth: Truth,
     predictions: torch.Tensor,    # [V, S, 3, H, W] in [0, 1], at the size of the metrics
@@ -366,7 +366,7 @@ def score_views(
         rows.append(row)
     return rows
 
-# %% ../nbs/07_evaluation.ipynb #6fd244e6
+# %% ../nbs/07_evaluation.ipynb #8294798f
 def summarize_views(
     rows: list,    # what `score_views` returned
     truth: Truth,
@@ -383,17 +383,15 @@ def summarize_views(
     return out | dict(test_views=len(test), train_views=len(truth.training),
                       test_views_trained_on=len(truth.training & truth.test), seeds=seeds)
 
-# %% ../nbs/07_evaluation.ipynb #79ea64bb
+# %% ../nbs/07_evaluation.ipynb #cb316a1f
 def drawing_size(
     model: ViewNeTI,
     scene: Scene,
 ) -> tuple:  # (width, height)
     "The shape of the scene's pictures, with the model's own side as the longest."
-    _, h, w = model.latent_shape()
-    factor = 2**(len(model.vae.config.block_out_channels) - 1)
-    return training_size(scene.views[0].size, max(h, w)*factor, factor)
+    return own_size(model, scene.views[0].size)
 
-# %% ../nbs/07_evaluation.ipynb #6253c4d5
+# %% ../nbs/07_evaluation.ipynb #a5928147
 def metric_size(
     scene: Scene,
     drawn: tuple,  # (width, height) at which the model draws
@@ -401,7 +399,7 @@ def metric_size(
     "The size of the scene's pictures, or the drawn one where that is smaller."
     return min(tuple(scene.views[0].size), tuple(drawn), key=math.prod)
 
-# %% ../nbs/07_evaluation.ipynb #adacda5f
+# %% ../nbs/07_evaluation.ipynb #b016c868
 def evaluate_views(
     model: ViewNeTI,            # with its mappers
     scene: Scene,               # with a split
@@ -435,7 +433,7 @@ def evaluate_views(
     results = dict(evaluation=about) | summarize_views(rows, truth, metric) | dict(seconds=seconds, views=rows)
     return results, pictures, truth
 
-# %% ../nbs/07_evaluation.ipynb #2445612e
+# %% ../nbs/07_evaluation.ipynb #41be5152
 def _draw_column(ax, x, y, ratio, truth, prediction, label, trained, score):
     "One view of the grid: label, truth, yellow bar, prediction, score, downwards from (x, y)"
     top = y + .24
@@ -445,7 +443,7 @@ def _draw_column(ax, x, y, ratio, truth, prediction, label, trained, score):
     ax.text(x + .5, y + .2, label, ha='center', va='bottom')
     ax.text(x + .5, top + 2*ratio + .14, '' if score is None else f'{score:.1f}', ha='center', va='top')
 
-# %% ../nbs/07_evaluation.ipynb #41d1db64
+# %% ../nbs/07_evaluation.ipynb #b1be9dbd
 def picture_grid(
     truths: torch.Tensor,       # [V, 3, H, W] in [0, 1]
     predictions: torch.Tensor,  # [V, 3, H, W] in [0, 1]
@@ -476,7 +474,7 @@ def picture_grid(
         ax.axis('off')
     return fig
 
-# %% ../nbs/07_evaluation.ipynb #2a85e352
+# %% ../nbs/07_evaluation.ipynb #5e2006b5
 def draw_grid_file(
     path,                       # a PNG file to be written, whole or not at all
     truth: Truth,
@@ -492,7 +490,7 @@ def draw_grid_file(
     with write_whole(path) as part: fig.savefig(part, format='png')
     plt.close(fig)
 
-# %% ../nbs/07_evaluation.ipynb #8100f142
+# %% ../nbs/07_evaluation.ipynb #d750caf4
 def save_predictions(
     path,                    # a safetensors file to be written, whole or not at all
     pictures: torch.Tensor,  # [V, S, 3, H, W] uint8
@@ -505,7 +503,7 @@ def save_predictions(
     tensors = {f'seed-{s}': pictures[:, j].contiguous() for j, s in enumerate(seeds)}
     with write_whole(path) as part: save_file(tensors, part, metadata={'viewneti': json.dumps(about)})
 
-# %% ../nbs/07_evaluation.ipynb #ecb017dc
+# %% ../nbs/07_evaluation.ipynb #b7972d1b
 def load_predictions(
     path,        # written by `save_predictions`
 ) -> tuple:      # pictures [V, S, 3, H, W] uint8, a dict with views, numbers, seeds; `InputError` if it is no such file
@@ -518,7 +516,7 @@ def load_predictions(
     except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as e:
         raise InputError(f'{path}: not a file of predictions ({e})') from None
 
-# %% ../nbs/07_evaluation.ipynb #bd753720
+# %% ../nbs/07_evaluation.ipynb #5fa15542
 def without_infinity(
     value,       # anything that JSON holds, and infinities
 ):               # the same with None for infinities
@@ -527,7 +525,7 @@ def without_infinity(
     if isinstance(value, list): return [without_infinity(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
-# %% ../nbs/07_evaluation.ipynb #a6ae5777
+# %% ../nbs/07_evaluation.ipynb #5f5ee923
 def finish_results(
     results: dict,  # of `evaluate_views`, with infinities
 ) -> dict:          # without them, and with a list of notes
@@ -536,7 +534,7 @@ def finish_results(
     notes = [f'{k} is infinite and written as null: a picture equals the truth' for k in infinite]
     return without_infinity(results) | dict(notes=notes)
 
-# %% ../nbs/07_evaluation.ipynb #38ff3335
+# %% ../nbs/07_evaluation.ipynb #43031c8a
 def write_results(
     folder,                  # made if it does not exist
     results: dict,           # of `evaluate_views`
@@ -556,7 +554,7 @@ def write_results(
     write_json(folder/'metrics.json', results)
     return results
 
-# %% ../nbs/07_evaluation.ipynb #b3e1ea9f
+# %% ../nbs/07_evaluation.ipynb #d41a0720
 def read_results(
     folder,      # a run's folder, or its folder evaluation
 ) -> dict:       # `InputError` when there is no evaluation
@@ -567,7 +565,7 @@ def read_results(
         raise InputError(f'{folder}: expected an evaluation, found no metrics.json (evaluate the run first)')
     return read_json(folder/'metrics.json')
 
-# %% ../nbs/07_evaluation.ipynb #b3068e13
+# %% ../nbs/07_evaluation.ipynb #ab80910a
 def evaluate(
     run: Run,                      # or its folder
     step: int = None,              # of the checkpoint; the last if None

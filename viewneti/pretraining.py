@@ -8,8 +8,8 @@ __all__ = ['EXTRA_WORDS', 'SHEET', 'CARD', 'PretrainConfig', 'draw_pictures', 'm
            'train_autoencoder', 'autoencoder_psnr', 'encode_pictures', 'build_denoiser', 'denoiser_loss',
            'train_denoiser', 'assemble', 'sample_sheet', 'measure', 'save_model', 'pretrain']
 
-# %% ../nbs/02b_pretraining.ipynb #35117d99
-import copy, json, math, random, shutil, time
+# %% ../nbs/02b_pretraining.ipynb #a3722436
+import copy, json, math, random, time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,10 +24,10 @@ from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .cameras import InputError
-from .checkpoints import epoch_order, load_state, read_json, save_state, step_generator, write_json, write_whole
+from .checkpoints import epoch_order, load_state, save_state, step_generator, write_json, write_whole
 from .world import CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, VIEW_PHRASES, caption, random_camera, random_toy, render, show_pictures
 
-# %% ../nbs/02b_pretraining.ipynb #a4f3ce0e
+# %% ../nbs/02b_pretraining.ipynb #2bc219a2
 @dataclass
 class PretrainConfig:
     "How an embedded model is made."
@@ -59,7 +59,7 @@ class PretrainConfig:
     @property
     def torch_device(self): return self.device if self.device != 'auto' else 'cuda' if torch.cuda.is_available() else 'cpu'
 
-# %% ../nbs/02b_pretraining.ipynb #31ff399c
+# %% ../nbs/02b_pretraining.ipynb #0fce1709
 def draw_pictures(
     n: int,                   # how many
     rng: random.Random,       # source of chance
@@ -76,7 +76,7 @@ def draw_pictures(
         captions += [[caption(t, c, rng, view_fraction) for _ in range(4)] for t, c in zip(toys, cameras)]
     return torch.cat(pictures), captions
 
-# %% ../nbs/02b_pretraining.ipynb #f49e6a19
+# %% ../nbs/02b_pretraining.ipynb #6f609547
 def make_pictures(
     config: PretrainConfig,
     shard: int = 800,        # pictures a file
@@ -91,7 +91,7 @@ def make_pictures(
         with write_whole(folder/f'{i:05d}.safetensors') as part: save_file({'pictures': pixels}, part, metadata={'captions': json.dumps(captions)})
     return folder
 
-# %% ../nbs/02b_pretraining.ipynb #bc5ef9d2
+# %% ../nbs/02b_pretraining.ipynb #dcc2c135
 def read_pictures(
     config: PretrainConfig,
 ):              # uint8 [n, 3, H, W], and n lists of captions
@@ -105,7 +105,7 @@ def read_pictures(
     if not pictures: raise InputError(f"{Path(config.folder)/'pictures'}: no pictures; run stage 1 first")
     return torch.cat(pictures)[:config.pictures], captions[:config.pictures]
 
-# %% ../nbs/02b_pretraining.ipynb #48df5cb2
+# %% ../nbs/02b_pretraining.ipynb #265dd22d
 def learn_merges(
     words,      # the words that shall become one token each
 ) -> list:      # of pairs of strings, in the order in which they are merged
@@ -122,7 +122,7 @@ def learn_merges(
                 i += 1
     return merges
 
-# %% ../nbs/02b_pretraining.ipynb #247801c8
+# %% ../nbs/02b_pretraining.ipynb #1f6ab602
 EXTRA_WORDS = 'object view photo picture thing toy scene style camera angle close up far away near big small old new two'.split()
 
 def make_tokenizer(
@@ -140,7 +140,7 @@ def make_tokenizer(
     (folder/'merges.txt').write_text('#version: 0.2\n' + '\n'.join(' '.join(m) for m in merges) + '\n', encoding='utf-8')
     return CLIPTokenizer.from_pretrained(folder, model_max_length=max_length)
 
-# %% ../nbs/02b_pretraining.ipynb #4be32860
+# %% ../nbs/02b_pretraining.ipynb #68039265
 def learning_rate(
     step: int,
     steps: int,         # in all
@@ -150,7 +150,7 @@ def learning_rate(
     "Trapezoid: up, along, down."
     return min(1., (step+1)/min(warmup, steps), (steps-step)/max(1, decay*steps))
 
-# %% ../nbs/02b_pretraining.ipynb #a051cd4d
+# %% ../nbs/02b_pretraining.ipynb #62ffaa68
 @torch.no_grad()
 def update_average(
     average,      # module that holds the moving average
@@ -160,7 +160,7 @@ def update_average(
     "Move `average` a little towards `module`."
     torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1-decay)
 
-# %% ../nbs/02b_pretraining.ipynb #9b6fd8c8
+# %% ../nbs/02b_pretraining.ipynb #2868c7c2
 def run_stage(
     config: PretrainConfig,
     name: str,         # of the stage: its state is `folder/name.safetensors`, its log `folder/name.jsonl`
@@ -196,7 +196,7 @@ def run_stage(
             if on_save: on_save(step+1, averages)
     return averages
 
-# %% ../nbs/02b_pretraining.ipynb #4fd6fbd2
+# %% ../nbs/02b_pretraining.ipynb #76d6296d
 def build_autoencoder(config: PretrainConfig) -> AutoencoderKL:
     "The autoencoder of a configuration, with fresh weights drawn from its seed."
     n = len(config.vae_channels)
@@ -217,7 +217,7 @@ def autoencoder_loss(
     out = vae.decode(posterior.mean.float()+posterior.std.float()*noise).sample.float()
     return (out-pictures).abs().mean() + (out-pictures).square().mean() + pull*posterior.kl().float().mean()/posterior.mean[0].numel()
 
-# %% ../nbs/02b_pretraining.ipynb #84fbd245
+# %% ../nbs/02b_pretraining.ipynb #d282fe93
 def train_autoencoder(
     config: PretrainConfig,
 ) -> AutoencoderKL:  # the averaged one, frozen
@@ -231,7 +231,7 @@ def train_autoencoder(
             return autoencoder_loss(vae, batch.float()/127.5-1, step_generator(config.seed, step, 'latents'))
     return run_stage(config, 'autoencoder', dict(vae=vae), loss_at, config.vae_steps, config.vae_lr)['average_vae'].eval()
 
-# %% ../nbs/02b_pretraining.ipynb #e5d39949
+# %% ../nbs/02b_pretraining.ipynb #7efba886
 @torch.no_grad()
 def autoencoder_psnr(
     vae,
@@ -245,7 +245,7 @@ def autoencoder_psnr(
         scores.append(-10*(out-x).square().mean((1, 2, 3)).log10())
     return torch.cat(scores).mean().item()
 
-# %% ../nbs/02b_pretraining.ipynb #830bf728
+# %% ../nbs/02b_pretraining.ipynb #7d821224
 @torch.no_grad()
 def encode_pictures(
     config: PretrainConfig,
@@ -265,7 +265,7 @@ def encode_pictures(
     vae.register_to_config(scaling_factor=round((1/variance.sqrt()).item(), 5))
     return latents['mean'], latents['std']
 
-# %% ../nbs/02b_pretraining.ipynb #eb9f2ea8
+# %% ../nbs/02b_pretraining.ipynb #c0e975f8
 def build_denoiser(
     config: PretrainConfig,
     tokenizer,
@@ -284,7 +284,7 @@ def build_denoiser(
     scheduler = DDIMScheduler(beta_start=.00085, beta_end=.012, beta_schedule='scaled_linear', prediction_type='v_prediction', clip_sample=False, set_alpha_to_one=False, steps_offset=1)
     return text, unet, scheduler
 
-# %% ../nbs/02b_pretraining.ipynb #85698737
+# %% ../nbs/02b_pretraining.ipynb #938632d7
 def denoiser_loss(
     text, unet, scheduler,
     latents: torch.Tensor,      # [B, C, h, w] scaled
@@ -297,7 +297,7 @@ def denoiser_loss(
     noisy, target = scheduler.add_noise(latents, noise, t), scheduler.get_velocity(latents, noise, t)
     return F.mse_loss(unet(noisy, t, text(ids).last_hidden_state).sample.float(), target)
 
-# %% ../nbs/02b_pretraining.ipynb #dfa49673
+# %% ../nbs/02b_pretraining.ipynb #9129c21b
 def train_denoiser(
     config: PretrainConfig,
     vae,
@@ -326,14 +326,14 @@ def train_denoiser(
     averages = run_stage(config, 'denoiser', dict(text=text, unet=unet), loss_at, config.steps, config.lr, on_save=sheet)
     return averages['average_text'].eval(), averages['average_unet'].eval(), scheduler
 
-# %% ../nbs/02b_pretraining.ipynb #a6f64763
+# %% ../nbs/02b_pretraining.ipynb #68e8bf84
 def assemble(vae, text, tokenizer, unet, scheduler) -> StableDiffusionPipeline:
     "The parts as a Stable Diffusion pipeline."
     pipe = StableDiffusionPipeline(vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
-# %% ../nbs/02b_pretraining.ipynb #8e483f33
+# %% ../nbs/02b_pretraining.ipynb #c8bbd8ab
 SHEET = ('a photo of a red car on a wooden floor', 'a photo of a yellow duck on grass', 'a photo of a blue house on snow', 'a photo of a green chair on a tiled floor',
          'from above. a photo of a white dog on grass', 'a photo of a red car on sand, seen from behind', 'side view from the left. a photo of an orange truck on sand', 'a photo of a purple teapot on a stone floor')
 
@@ -351,7 +351,7 @@ def sample_sheet(
     out = pipe([p for p in prompts for _ in range(n)], num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type='pt').images
     return show_pictures([list(row) for row in out.unflatten(0, (len(prompts), n))], labels=[p.replace('a photo of ', '') for p in prompts])
 
-# %% ../nbs/02b_pretraining.ipynb #c1cc5290
+# %% ../nbs/02b_pretraining.ipynb #5e17b74c
 def measure(
     config: PretrainConfig,
     vae,
@@ -369,7 +369,7 @@ def measure(
         facts[f'{stage}_loss'] = round(sum(losses[-20:])/len(losses[-20:]), 4)
     return facts
 
-# %% ../nbs/02b_pretraining.ipynb #c1a24cdd
+# %% ../nbs/02b_pretraining.ipynb #b13fc85b
 CARD = """---
 license: apache-2.0
 ---
@@ -409,7 +409,7 @@ def save_model(
         (part/'card.json').write_text(json.dumps(facts | {'config': facts['config'] | {'folder': 'runs/tiny'}}, indent=1)+'\n', encoding='utf-8')
     return Path(config.folder)/'model'
 
-# %% ../nbs/02b_pretraining.ipynb #cd9b7402
+# %% ../nbs/02b_pretraining.ipynb #212ed332
 def pretrain(
     config: PretrainConfig,
 ) -> Path:                # the finished model's folder

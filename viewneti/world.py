@@ -8,11 +8,11 @@ __all__ = ['COLORS', 'OBJECT_COLORS', 'CATEGORIES', 'FLOORS', 'HIT', 'SUN', 'LOO
            'mug', 'snowman', 'airplane', 'teapot', 'Toy', 'random_toy', 'hit_ball', 'hit_slabs', 'hit_box', 'hit_roof',
            'hit_tube', 'local_normal', 'Slot', 'rotation_xyz', 'stack_toys', 'nearest_hit', 'floor_color', 'background',
            'camera_rays', 'surface', 'render', 'show_pictures', 'fits', 'caption', 'random_camera', 'dtu_rig',
-           'orbit_rig', 'orbit_splits', 'to_world', 'render_views', 'check_export', 'export_scene', 'export_world',
-           'toy_of']
+           'orbit_rig', 'orbit_splits', 'to_world', 'to_calibration', 'render_views', 'check_export', 'export_scene',
+           'export_world', 'toy_of']
 
-# %% ../nbs/02_world.ipynb #5ad570d2
-import json, math, os, random, shutil
+# %% ../nbs/02_world.ipynb #867c4014
+import json, math, random, shutil
 from dataclasses import dataclass, asdict
 from pathlib import Path
 
@@ -22,10 +22,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 import matplotlib.pyplot as plt
 
-from .cameras import Camera, InputError, STYLE, plot_cameras, read_projection, spherical, view_angle, write_projection
-from .scenes import contact_sheet, load_scene
+from .cameras import Camera, InputError, STYLE, read_projection, spherical, write_projection
 
-# %% ../nbs/02_world.ipynb #05dacb87
+# %% ../nbs/02_world.ipynb #ce93c8d1
 @dataclass(frozen=True)
 class Part:
     "One solid of a toy: a `box`, `ball`, `tube` or `roof`, stretched, turned and placed."
@@ -36,7 +35,7 @@ class Part:
     taper: float = 1.             # tubes only: radius of the top over radius of the bottom
     angles: tuple = (0., 0., 0.)  # rotation about x, then y, then z, degrees
 
-# %% ../nbs/02_world.ipynb #25e3bc82
+# %% ../nbs/02_world.ipynb #e4895d05
 #: Colours of objects (the first eight, named in captions) and of their fixed parts: linear RGB in [0, 1]
 COLORS = dict(red=(.82, .10, .08), orange=(.95, .48, .06), yellow=(.95, .83, .12), green=(.13, .62, .18), blue=(.12, .27, .85),
               purple=(.52, .16, .68), pink=(.96, .52, .70), white=(.93, .93, .93),
@@ -44,14 +43,14 @@ COLORS = dict(red=(.82, .10, .08), orange=(.95, .48, .06), yellow=(.95, .83, .12
               brown=(.36, .20, .10), brick=(.50, .16, .10), beak=(1., .52, .05), lamp=(.60, .02, .02), cream=(.94, .90, .78))
 OBJECT_COLORS = tuple(COLORS)[:8]
 
-# %% ../nbs/02_world.ipynb #f9bcf713
+# %% ../nbs/02_world.ipynb #117bb1e3
 CATEGORIES = {}
 def category(f):
     "Register `f(a, b, c) -> list[Part]`, with a, b, c in [0, 1], as a category under its own name."
     CATEGORIES[f.__name__] = f
     return f
 
-# %% ../nbs/02_world.ipynb #9642e5ae
+# %% ../nbs/02_world.ipynb #734c5722
 def wheels(
     x: float,  # half the wheelbase
     y: float,  # half the track
@@ -60,7 +59,7 @@ def wheels(
     "Four black wheels on the floor."
     return [Part('tube', (sx*x, sy*y, r), (r, r, .06), 'black', angles=(90, 0, 0)) for sx in (1, -1) for sy in (1, -1)]
 
-# %% ../nbs/02_world.ipynb #dfd2e9aa
+# %% ../nbs/02_world.ipynb #ddffab80
 @category
 def car(a, b, c):
     "Headlights and a long bonnet in front, a red band behind."
@@ -70,7 +69,7 @@ def car(a, b, c):
             Part('box', (l, .19, .29), (.02, .08, .05), 'light'), Part('box', (l, -.19, .29), (.02, .08, .05), 'light'),
             Part('box', (-l, 0, .30), (.02, .25, .045), 'lamp')]
 
-# %% ../nbs/02_world.ipynb #b115e332
+# %% ../nbs/02_world.ipynb #de8c1c5f
 @category
 def truck(a, b, c):
     "A coloured cab with a windscreen in front, a pale box behind."
@@ -79,7 +78,7 @@ def truck(a, b, c):
             Part('box', (.66+.1*a+.04*c, 0, .50), (.02, .24, .10), 'glass'), *wheels(.45, .28, .14),
             Part('box', (.66+.1*a+.04*c, 0, .24), (.02, .25, .035), 'light')]
 
-# %% ../nbs/02_world.ipynb #e47f94fc
+# %% ../nbs/02_world.ipynb #34a250f1
 @category
 def house(a, b, c):
     "A door and two windows in the front gable, a chimney at the back left."
@@ -88,7 +87,7 @@ def house(a, b, c):
             Part('box', (l, 0, .19), (.02, .10, .19), 'brown'), Part('box', (l, .25, .34), (.02, .09, .09), 'glass'),
             Part('box', (l, -.25, .34), (.02, .09, .09), 'glass'), Part('box', (-.5*l, .22, 2*h+.32), (.07, .07, .2), 'dark')]
 
-# %% ../nbs/02_world.ipynb #f0027152
+# %% ../nbs/02_world.ipynb #ed2212c0
 @category
 def chair(a, b, c):
     "The back rest is at the back."
@@ -96,7 +95,7 @@ def chair(a, b, c):
     legs = [Part('box', (sx*(s-.05), sy*(s-.05), h/2), (.04, .04, h/2), 'brown') for sx in (1, -1) for sy in (1, -1)]
     return [Part('box', (0, 0, h+.04), (s, s, .05)), Part('box', (-s+.04, 0, h+.08+back), (.05, s, back)), *legs]
 
-# %% ../nbs/02_world.ipynb #ca8a973d
+# %% ../nbs/02_world.ipynb #1630eeeb
 @category
 def dog(a, b, c):
     "A snout with a black nose in front, a raised tail behind."
@@ -107,7 +106,7 @@ def dog(a, b, c):
             Part('tube', (-l-.10, 0, h+.22), (.05, .05, .17+.06*c), taper=.4, angles=(0, -35, 0)),
             Part('ball', (l+.02, .15, h+.40), (.06, .035, .15), 'dark'), Part('ball', (l+.02, -.15, h+.40), (.06, .035, .15), 'dark')]
 
-# %% ../nbs/02_world.ipynb #b8a74401
+# %% ../nbs/02_world.ipynb #1d274285
 @category
 def duck(a, b, c):
     "An orange beak in front, a pointed tail behind."
@@ -117,7 +116,7 @@ def duck(a, b, c):
             Part('tube', (-l, 0, .42), (.17, .07, .17), taper=.1, angles=(0, -50, 0)),
             Part('ball', (.28+.75*r, .55*r, .60+r), (.045, .04, .05), 'black'), Part('ball', (.28+.75*r, -.55*r, .60+r), (.045, .04, .05), 'black')]
 
-# %% ../nbs/02_world.ipynb #2c58593c
+# %% ../nbs/02_world.ipynb #1f2fef5b
 @category
 def mug(a, b, c):
     "A pale label in front, the handle on its left."
@@ -126,7 +125,7 @@ def mug(a, b, c):
             Part('box', (r-.035, 0, h), (.045, .15, .13+.05*c), 'cream'), Part('box', (0, r+.10, 1.45*h), (.055, .12, .045)),
             Part('box', (0, r+.10, .6*h), (.055, .12, .045)), Part('box', (0, r+.20, 1.03*h), (.055, .045, .42*h))]
 
-# %% ../nbs/02_world.ipynb #24bbae60
+# %% ../nbs/02_world.ipynb #d87470ad
 @category
 def snowman(a, b, c):
     "A carrot, eyes and buttons in front; a broom on its right."
@@ -138,7 +137,7 @@ def snowman(a, b, c):
             Part('ball', (m, 0, z1+.06), (.03, .04, .04), 'black'), Part('ball', (m-.01, 0, z1-.08), (.03, .04, .04), 'black'),
             Part('tube', (0, 0, z2+h+.06), (.14, .14, .11), 'black'), Part('tube', (.05, -m-.14, .45), (.03, .03, .45), 'brown')]
 
-# %% ../nbs/02_world.ipynb #c2fef21b
+# %% ../nbs/02_world.ipynb #47ff6eaf
 @category
 def airplane(a, b, c):
     "A glass nose and a propeller in front, a fin behind."
@@ -148,7 +147,7 @@ def airplane(a, b, c):
             Part('ball', (.55*l, 0, z+.10), (.17, .11, .10), 'glass'), Part('box', (l+.01, 0, z), (.02, .04, .24), 'dark'),
             Part('tube', (.1, .2, .10), (.1, .1, .05), 'black', angles=(90, 0, 0)), Part('tube', (.1, -.2, .10), (.1, .1, .05), 'black', angles=(90, 0, 0))]
 
-# %% ../nbs/02_world.ipynb #b9958a89
+# %% ../nbs/02_world.ipynb #3e6386dd
 @category
 def teapot(a, b, c):
     "The spout in front, the handle behind."
@@ -157,7 +156,7 @@ def teapot(a, b, c):
             Part('tube', (0, 0, 1.9*h), (.6*r, .6*r, .035), 'dark', taper=.8), Part('ball', (0, 0, 1.9*h+.10), (.07, .07, .06+.02*c)),
             Part('box', (-r-.10, 0, 1.45*h), (.12, .045, .04)), Part('box', (-r-.20, 0, h), (.04, .045, .5*h)), Part('box', (-r-.08, 0, .55*h), (.13, .045, .04))]
 
-# %% ../nbs/02_world.ipynb #eae8bb28
+# %% ../nbs/02_world.ipynb #b0a72747
 FLOORS = ('wooden floor', 'grass', 'sand', 'tiled floor', 'snow', 'stone floor')
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ class Toy:
     @property
     def parts(self): return CATEGORIES[self.category](*self.shape)
 
-# %% ../nbs/02_world.ipynb #c147df44
+# %% ../nbs/02_world.ipynb #33020782
 def random_toy(
     rng: random.Random,    # source of chance
     category: str = None,  # keep this category; else drawn
@@ -186,7 +185,7 @@ def random_toy(
     return Toy(category or rng.choice(tuple(CATEGORIES)), rng.choice(OBJECT_COLORS), rng.choice(FLOORS),
                tuple(round(rng.random(), 3) for _ in range(3)), round(rng.uniform(.85, 1.1), 3))
 
-# %% ../nbs/02_world.ipynb #b419706d
+# %% ../nbs/02_world.ipynb #1162cc63
 def hit_ball(o, d):
     "Distance along the ray (origin `o`, direction `d`: three tensors each) to the unit ball; inf where it misses."
     (ox, oy, oz), (dx, dy, dz) = o, d
@@ -195,7 +194,7 @@ def hit_ball(o, d):
     s = (-b - disc.clamp(min=0).sqrt())/a
     return torch.where((disc > 0) & (s > 1e-4), s, math.inf)
 
-# %% ../nbs/02_world.ipynb #6a5f318d
+# %% ../nbs/02_world.ipynb #9f50ab16
 def hit_slabs(
     slabs: list,    # (origin, direction) of the ray along each normal, for a pair of planes at -1 and 1; or (origin, direction, below) with one plane at `below`
 ):
@@ -210,18 +209,18 @@ def hit_slabs(
         near, far = (s0, s1) if near is None else (torch.maximum(near, s0), torch.minimum(far, s1))
     return torch.where((near < far) & (near > 1e-4), near, math.inf)
 
-# %% ../nbs/02_world.ipynb #f150127d
+# %% ../nbs/02_world.ipynb #7a514058
 def hit_box(o, d):
     "Distance to the box [-1, 1]^3; inf where the ray misses."
     return hit_slabs(list(zip(o, d)))
 
-# %% ../nbs/02_world.ipynb #2c5fed72
+# %% ../nbs/02_world.ipynb #40e1f148
 def hit_roof(o, d):
     "Distance to the gable roof |y| <= 1, z >= -1, 2|x| + z <= 1; inf where the ray misses."
     (ox, oy, oz), (dx, dy, dz) = o, d
     return hit_slabs([(oy, dy), (-oz, -dz, 1), (2*ox+oz, 2*dx+dz, 1), (oz-2*ox, dz-2*dx, 1)])
 
-# %% ../nbs/02_world.ipynb #34017a7b
+# %% ../nbs/02_world.ipynb #547d0949
 def hit_tube(o, d, taper=1.):
     "Distance to the tube |z| <= 1, x^2 + y^2 <= r(z)^2, r from 1 (bottom) to `taper` (top); inf where the ray misses."
     (ox, oy, oz), (dx, dy, dz) = o, d
@@ -241,7 +240,7 @@ def hit_tube(o, d, taper=1.):
         best = torch.minimum(best, torch.where((s > 1e-4) & (x*x+y*y <= r*r), s, math.inf))
     return best
 
-# %% ../nbs/02_world.ipynb #801aa5d6
+# %% ../nbs/02_world.ipynb #590da569
 def local_normal(kind, p, taper=1.):
     "Outward normal, not normalised, at point `p` (three tensors) of the skin of a solid in its own coordinates."
     x, y, z = p
@@ -258,7 +257,7 @@ def local_normal(kind, p, taper=1.):
     on = lambda v: (v >= m).to(x.dtype)
     return [2*x.sign()*on(slope), y.sign()*on(gable), on(slope)-on(base)]
 
-# %% ../nbs/02_world.ipynb #2a4d7e3f
+# %% ../nbs/02_world.ipynb #e4c91e6f
 @dataclass
 class Slot:
     "One part of each of B toys of a category."
@@ -268,7 +267,7 @@ class Slot:
     center: torch.Tensor    # [B, 3, 1] world
     color: torch.Tensor     # [B, 3]
 
-# %% ../nbs/02_world.ipynb #0d106407
+# %% ../nbs/02_world.ipynb #8008a761
 def rotation_xyz(
     angles,  # [..., 3] degrees about x, then y, then z
 ):           # [..., 3, 3]
@@ -276,7 +275,7 @@ def rotation_xyz(
     import roma
     return roma.euler_to_rotmat('xyz', list(torch.as_tensor(angles, dtype=torch.float32).unbind(-1)), degrees=True)
 
-# %% ../nbs/02_world.ipynb #61f90c0a
+# %% ../nbs/02_world.ipynb #ce8255fe
 def stack_toys(
     toys: list,      # B toys of one category
     device='cpu',
@@ -293,7 +292,7 @@ def stack_toys(
         slots.append(Slot(parts[0].kind, parts[0].taper, (turn.mT/half[..., None]).to(device), center[..., None].to(device), color.to(device)))
     return slots
 
-# %% ../nbs/02_world.ipynb #62683177
+# %% ../nbs/02_world.ipynb #a6e7f0a4
 HIT = dict(box=hit_box, ball=hit_ball, roof=hit_roof)
 
 def nearest_hit(
@@ -312,7 +311,7 @@ def nearest_hit(
             best = torch.minimum(best, t)
     return best, which
 
-# %% ../nbs/02_world.ipynb #4bef0a5d
+# %% ../nbs/02_world.ipynb #7a9f78df
 SUN = F.normalize(torch.tensor([.55, .45, .70]), dim=0)   # direction to the sun, world
 
 def floor_color(
@@ -330,7 +329,7 @@ def floor_color(
     pattern = torch.where(style == 0, planks, torch.where(style == 1, checks, waves))
     return low[..., None] + (high-low)[..., None]*pattern[:, None]
 
-# %% ../nbs/02_world.ipynb #54c4b56e
+# %% ../nbs/02_world.ipynb #e5bec9cf
 def background(
     kind: torch.Tensor,    # [B] index in `FLOORS`
     origin: torch.Tensor,  # [B, 3, 1]
@@ -348,7 +347,7 @@ def background(
     ground = floor_color(kind, origin[:, 0]+far*dx, origin[:, 1]+far*dy)
     return torch.where(s.isinf()[:, None], sky, ground+(horizon-ground)*haze), s
 
-# %% ../nbs/02_world.ipynb #0332b298
+# %% ../nbs/02_world.ipynb #e92f31ed
 def camera_rays(
     cameras: list,     # B cameras of one size
     samples: int = 2,  # points a pixel along each side
@@ -363,7 +362,7 @@ def camera_rays(
     origin = torch.stack([c.center for c in cameras])[..., None]
     return origin.float().to(device), (back@grid).float().to(device), (w*n, h*n)
 
-# %% ../nbs/02_world.ipynb #8e29e03e
+# %% ../nbs/02_world.ipynb #2d0427a4
 def surface(
     slots: list,           # of `Slot`
     which: torch.Tensor,   # [M] slot number
@@ -382,7 +381,7 @@ def surface(
         color[:, at] = s.color[b].T
     return color, normal
 
-# %% ../nbs/02_world.ipynb #2320a419
+# %% ../nbs/02_world.ipynb #a4fae18d
 @torch.no_grad()
 def render(
     toys: list,         # B toys of one category
@@ -410,7 +409,7 @@ def render(
     out = (color*shade[:, None]).clamp(0, 1).unflatten(-1, (h, w))
     return F.avg_pool2d(out, samples), F.avg_pool2d(seen[:, None].float().unflatten(-1, (h, w)), samples)
 
-# %% ../nbs/02_world.ipynb #cdee6acf
+# %% ../nbs/02_world.ipynb #97eb87ab
 def show_pictures(
     rows: list,          # of rows, each a list of pictures [3, H, W] in [0, 1]
     titles: list = None, # over the columns
@@ -429,10 +428,10 @@ def show_pictures(
             if j == 0 and labels: ax.set_ylabel(labels[i], fontsize=10, rotation=0, ha='right', va='center')
     return fig
 
-# %% ../nbs/02_world.ipynb #b9fb1a65
+# %% ../nbs/02_world.ipynb #1a704523
 LOOK_AT = (0., 0., .4)     # where cameras look, world: the middle of a toy
 
-# %% ../nbs/02_world.ipynb #f116aab8
+# %% ../nbs/02_world.ipynb #8d5f8c4f
 #: Where a phrase applies: (azimuth of its middle, half width) in degrees, or None for any azimuth; (lowest, highest) elevation
 VIEW_PHRASES = {
     'seen from the front': ((0, 30), None), 'front view': ((0, 25), None), 'facing the camera': ((0, 30), None),
@@ -455,7 +454,7 @@ def fits(
     if around: return abs((azimuth-around[0]+180) % 360 - 180) <= around[1]
     return height[0] <= elevation <= height[1]
 
-# %% ../nbs/02_world.ipynb #ead51331
+# %% ../nbs/02_world.ipynb #f1e65eea
 PLACES = {'wooden floor': ('on a wooden floor', 'on wooden planks'), 'grass': ('on grass', 'on the grass', 'on a lawn'), 'sand': ('on sand', 'on the sand', 'on a beach'),
           'tiled floor': ('on a tiled floor', 'on tiles'), 'snow': ('on snow', 'in the snow'), 'stone floor': ('on a stone floor', 'on stone')}
 OPENINGS = ('a photo of', 'a photo of', 'a picture of', 'a toy photo of', 'a nice photo of', '', '')
@@ -477,7 +476,7 @@ def caption(
     phrase = rng.choice(phrases)
     return f"{phrase}. {sentence}" if rng.random() < .6 else f"{sentence}, {phrase}"
 
-# %% ../nbs/02_world.ipynb #0c09e2c8
+# %% ../nbs/02_world.ipynb #08a54a13
 def random_camera(
     rng: random.Random,
     size=(64, 64),         # picture, (width, height)
@@ -486,7 +485,7 @@ def random_camera(
     target = [c + rng.uniform(-.06, .06) for c in LOOK_AT]
     return Camera.on_sphere(rng.uniform(0, 360), rng.uniform(4, 60), rng.uniform(2.7, 3.6), target=target, size=size)
 
-# %% ../nbs/02_world.ipynb #0ec0471d
+# %% ../nbs/02_world.ipynb #0fce8a4a
 def dtu_rig(
     size=(64, 64),   # picture, (width, height)
     radius=3.1,      # world units
@@ -501,7 +500,7 @@ def dtu_rig(
         cameras += [Camera.on_sphere(a, elevation, radius, LOOK_AT, size=size) for a in (around if row % 2 else around[::-1])]
     return cameras
 
-# %% ../nbs/02_world.ipynb #5f6d7e6f
+# %% ../nbs/02_world.ipynb #5b0d2361
 def orbit_rig(
     size=(64, 64),            # picture, (width, height)
     radius=3.1,               # world units
@@ -523,7 +522,7 @@ def orbit_splits(
         splits[str(k)] = dict(train=train, test=[c for c in everything if c not in train])
     return splits
 
-# %% ../nbs/02_world.ipynb #19a36510
+# %% ../nbs/02_world.ipynb #7532db74
 UNIT = 100.                # millimetres in the files for one world unit
 CALIBRATION = (1600, 1200) # size of the picture that calibration matrices are for, as in DTU
 RIGS = dict(dtu=(dtu_rig, None), orbit=(orbit_rig, orbit_splits))
@@ -534,7 +533,14 @@ def to_world(
     "The camera in the renderer's units."
     return Camera(camera.K, camera.R, camera.t/UNIT, camera.size)
 
-# %% ../nbs/02_world.ipynb #bbc5bb35
+def to_calibration(
+    camera: Camera,   # of the renderer, world units
+) -> Camera:          # millimetres, for a picture of `CALIBRATION` pixels
+    "The camera as calibration files have it."
+    big = camera.resized(CALIBRATION)
+    return Camera(big.K, big.R, big.t*UNIT, big.size)
+
+# %% ../nbs/02_world.ipynb #52aaadf5
 def render_views(
     toy: Toy,
     cameras: list,   # of one size
@@ -545,7 +551,7 @@ def render_views(
     parts = [render([toy]*len(cs), cs, samples) for cs in (cameras[i:i+batch] for i in range(0, len(cameras), batch))]
     return tuple(torch.cat(p) for p in zip(*parts))
 
-# %% ../nbs/02_world.ipynb #9611ee7a
+# %% ../nbs/02_world.ipynb #e0035409
 def check_export(
     toy: Toy,
     root,           # the data set's folder
@@ -554,9 +560,8 @@ def check_export(
 ):                  # `InputError` where the folder holds another rig, or another toy under this number
     "Refuse to write over what is something else."
     for i, cam in enumerate(cameras):
-        file, big = Path(root)/f'Calibration/cal18/pos_{i+1:03d}.txt', cam.resized(CALIBRATION)
-        wanted = Camera(big.K, big.R, big.t*UNIT, big.size).projection
-        if file.exists() and not torch.allclose(read_projection(file), wanted, rtol=1e-6):
+        file = Path(root)/f'Calibration/cal18/pos_{i+1:03d}.txt'
+        if file.exists() and not torch.allclose(read_projection(file), to_calibration(cam).projection, rtol=1e-6):
             raise InputError(f"{file}: found the camera of another rig, expected this one's; choose another folder")
     extra = Path(root)/f'Calibration/cal18/pos_{len(cameras)+1:03d}.txt'
     if extra.exists(): raise InputError(f"{extra}: found a rig of more cameras, expected {len(cameras)}; choose another folder")
@@ -564,7 +569,7 @@ def check_export(
     if info.parent.exists() and (not info.exists() or json.loads(info.read_text()).get('toy') != json.loads(json.dumps(asdict(toy)))):
         raise InputError(f"{info.parent}: found another scene, expected nothing or this one; choose another number or folder")
 
-# %% ../nbs/02_world.ipynb #96017184
+# %% ../nbs/02_world.ipynb #febf2c18
 def export_scene(
     toy: Toy,
     root,                # the data set's folder; becomes Rectified/, Calibration/, masks/
@@ -582,8 +587,7 @@ def export_scene(
     part = folder.with_name(f'.{folder.name}.part')
     for d in (calibration, masks, part): d.mkdir(parents=True, exist_ok=True)
     for i, (cam, pic, m) in enumerate(zip(cameras, pictures, cover)):
-        big = cam.resized(CALIBRATION)
-        write_projection(calibration/f'pos_{i+1:03d}.txt', Camera(big.K, big.R, big.t*UNIT, big.size).projection)
+        write_projection(calibration/f'pos_{i+1:03d}.txt', to_calibration(cam).projection)
         Image.fromarray((pic.permute(1, 2, 0)*255).round().byte().numpy()).save(part/f'rect_{i+1:03d}_3_r5000.png')
         Image.fromarray(((m[0] > .5)*255).byte().numpy()).save(masks/f'{i:03d}.png')
     info = dict(toy=asdict(toy), caption=caption(toy), rig=rig, center=[UNIT*x for x in LOOK_AT], up=[0, 0, 1], unit='millimetre')
@@ -592,7 +596,7 @@ def export_scene(
     part.rename(folder)
     return folder
 
-# %% ../nbs/02_world.ipynb #24089545
+# %% ../nbs/02_world.ipynb #f0250d9a
 def export_world(
     root,                # the data set's folder
     scenes: int = 3,     # how many
@@ -606,7 +610,7 @@ def export_world(
     toys = [random_toy(rng, names[i % len(names)]) for i in range(scenes)]
     return [export_scene(t, root, i+1, rig, size) for i, t in enumerate(tqdm(toys, desc='exporting scenes'))]
 
-# %% ../nbs/02_world.ipynb #8a6d63b4
+# %% ../nbs/02_world.ipynb #369c50cc
 def toy_of(
     scene,      # a `Scene` that was exported from the world
 ) -> Toy:       # `InputError` where the scene is not of the world
