@@ -68,7 +68,7 @@ def add_bypass(
     if mapper.bypass == 'unconstrained': return direction * length.mean(dim=-2, keepdim=True).detach()
     return hidden + mapper.alpha * length * direction
 
-# %% ../nbs/04_injection.ipynb #b4fae510
+# %% ../nbs/04_injection.ipynb #69b54d5a
 def inject(
     text_encoder: nn.Module,  # frozen CLIP text encoder
     input_ids: torch.Tensor,  # [B, T] token numbers, placeholders included; best kept on the CPU
@@ -92,9 +92,9 @@ def inject(
         rows = torch.where(where[:, None, :, None], answers[c].word.to(rows.dtype), rows)
     hidden = text_hidden(text_encoder, rows.reshape(B*L, T, -1)).view(B, L, T, -1)
     bypassed = hidden
-    for c, where in at.items():
+    for c in sorted(at, key=lambda c: c.mapper.encoding is not None):  # objects first, then the view
         if answers[c].bypass is None: continue
-        bypassed = torch.where(where[:, None, :, None], add_bypass(hidden, answers[c].bypass, c.mapper), bypassed)
+        bypassed = torch.where(at[c][:, None, :, None], add_bypass(bypassed, answers[c].bypass, c.mapper), bypassed)
     keys = text.final_layer_norm(hidden)
     values = keys if bypassed is hidden else text.final_layer_norm(bypassed)
     return torch.stack([keys, values], dim=2).expand(-1, layers, -1, -1, -1)

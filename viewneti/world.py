@@ -603,12 +603,15 @@ def export_world(
     rig: str = 'orbit',  # a name in `RIGS`
     size=(64, 64),       # of the pictures, (width, height)
     seed: int = 0,
+    numbers: list = (),  # of the scans, as many as scenes; 1, 2, ... if there are none
 ) -> list:               # the scenes' folders
-    "Export random scenes, categories in turn, as scan1, scan2, ...; every folder of scenes of one root has one rig."
+    "Export random scenes, categories in turn, as scan1, scan2, ... or as numbered; every folder of scenes of one root has one rig."
     if scenes < 1: raise InputError(f"scenes: expected at least one, found {scenes}")
+    numbers = list(numbers) or list(range(1, scenes+1))
+    if len(set(numbers)) != scenes or min(numbers) < 1: raise InputError(f"numbers: expected {scenes} different ones from 1 on, found {numbers}")
     rng, names = random.Random(seed), list(CATEGORIES)
     toys = [random_toy(rng, names[i % len(names)]) for i in range(scenes)]
-    return [export_scene(t, root, i+1, rig, size) for i, t in enumerate(tqdm(toys, desc='exporting scenes'))]
+    return [export_scene(t, root, n, rig, size) for n, t in zip(numbers, tqdm(toys, desc='exporting scenes'))]
 
 # %% ../nbs/02_world.ipynb #369c50cc
 def toy_of(
