@@ -8,7 +8,7 @@ __all__ = ['MODES', 'PHOTO_TEMPLATES', 'PRECISIONS', 'CHOICES', 'RANGES', 'FREE'
            'resolve', 'captions_for', 'Run', 'objects_of', 'open_scene', 'load_frozen', 'open_run', 'read_registry',
            'find_view_mapper', 'load_view_mapper', 'check_view_mapper']
 
-# %% ../nbs/05b_experiment.ipynb #38bc4bb6
+# %% ../nbs/05b_experiment.ipynb #3a6561ce
 import glob, json, math, re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from .mappers import Mapper, load_mapper
 from .models import ViewNeTI, check_device
 from .scenes import Scene, load_scene
 
-# %% ../nbs/05b_experiment.ipynb #228dc887
+# %% ../nbs/05b_experiment.ipynb #a5a556b6
 @dataclass
 class FitConfig:
     "What to learn, from which pictures, with which model, and how."
@@ -88,7 +88,7 @@ class FitConfig:
     revision: Optional[str] = None      # of a model from the hub
     gradient_checkpointing: bool = False    # compute twice rather than keep: less memory, more time
 
-# %% ../nbs/05b_experiment.ipynb #406f2c92
+# %% ../nbs/05b_experiment.ipynb #c429ab02
 @dataclass(frozen=True)
 class Mode:
     "What a mode learns, and from what."
@@ -99,13 +99,13 @@ class Mode:
 MODES = dict(object=Mode(None, False), scene=Mode('new', True), scenes=Mode('new', True, many=True),
              transfer=Mode('pretrained', True), frozen=Mode('pretrained', False))
 
-# %% ../nbs/05b_experiment.ipynb #fe63e10a
+# %% ../nbs/05b_experiment.ipynb #93256064
 PHOTO_TEMPLATES = [f'{how} of {which}' for how in (
     'a photo', 'a picture', 'a snapshot', 'a sharp photo', 'a blurry photo', 'a bright photo', 'a dark photo',
     'a close-up', 'a close photo', 'a distant photo', 'a small photo', 'a large photo', 'a cropped photo',
     'a studio photo') for which in ('a {}', 'the {}', 'one {}')]
 
-# %% ../nbs/05b_experiment.ipynb #0ca8bfd7
+# %% ../nbs/05b_experiment.ipynb #e5992cce
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 CHOICES = dict(mode=tuple(MODES), precision=PRECISIONS, bypass=('normalized', 'unconstrained', 'none'),
                view_bypass=(None, 'normalized', 'unconstrained', 'none'), encoding=(None, *ENCODINGS),
@@ -132,7 +132,7 @@ def check_values(
     check_augmentation(config.augmentation)
     check_device(config.device)
 
-# %% ../nbs/05b_experiment.ipynb #8319fc1b
+# %% ../nbs/05b_experiment.ipynb #067ebda4
 def check_mode(
     config: FitConfig,
 ):  # raises `InputError`
@@ -148,7 +148,7 @@ def check_mode(
         wrong('view_mapper', 'a file, a run, or a name in the registry')
     if mode.view != 'pretrained' and config.view_mapper: wrong('view_mapper', 'nothing, since it learns its own or none,')
 
-# %% ../nbs/05b_experiment.ipynb #397e2bd5
+# %% ../nbs/05b_experiment.ipynb #02cde442
 def check_words(
     config: FitConfig,
 ):  # raises `InputError`
@@ -163,7 +163,7 @@ def check_words(
     for template in config.captions or []:
         if template.count('{}') != 1: raise InputError(f'captions: found {template!r}, expected {{}} in it once')
 
-# %% ../nbs/05b_experiment.ipynb #23e95407
+# %% ../nbs/05b_experiment.ipynb #7b3896df
 def check_config(
     config: FitConfig,
 ):  # raises `InputError` naming the field, what was found and what was expected
@@ -172,7 +172,7 @@ def check_config(
     check_mode(config)
     check_words(config)
 
-# %% ../nbs/05b_experiment.ipynb #0859253d
+# %% ../nbs/05b_experiment.ipynb #6dde42b5
 def expand_folders(
     patterns: list,  # folders, or patterns such as 'data/dtu/Rectified/scan*'
 ) -> list:           # of strings, scan9 before scan10; `InputError` naming a pattern that fits nothing, or a folder named twice
@@ -187,7 +187,7 @@ def expand_folders(
     if twice: raise InputError(f'scenes: found {twice} twice, expected each scene once')
     return found
 
-# %% ../nbs/05b_experiment.ipynb #27b797e6
+# %% ../nbs/05b_experiment.ipynb #62780f4d
 def match_objects(
     config: FitConfig,
     folders: list,   # of the scenes
@@ -203,7 +203,7 @@ def match_objects(
     if unknown: raise InputError(f'validation_objects: found {unknown[0]}, expected some of {", ".join(tokens)}')
     return tokens, words
 
-# %% ../nbs/05b_experiment.ipynb #45cd768e
+# %% ../nbs/05b_experiment.ipynb #7fcd0429
 def resolve(
     config: FitConfig,
 ) -> FitConfig:      # a new one; `InputError` where something does not match
@@ -220,7 +220,7 @@ def resolve(
     if config.encoding is None and mode.view == 'new': values['encoding'] = 'projection'
     return FitConfig(**values)
 
-# %% ../nbs/05b_experiment.ipynb #a3977594
+# %% ../nbs/05b_experiment.ipynb #5a234269
 def captions_for(
     config: FitConfig,   # resolved
     token: str,          # the object's placeholder
@@ -230,7 +230,7 @@ def captions_for(
     if config.captions: return [front + template.format(token) for template in config.captions]
     return [config.prompt.replace(config.object_token, token)]
 
-# %% ../nbs/05b_experiment.ipynb #5b26238f
+# %% ../nbs/05b_experiment.ipynb #d4e9fc78
 class Run:
     "A run's folder: its configuration, its checkpoints, its log."
     def __init__(self,
@@ -253,7 +253,7 @@ class Run:
     @property
     def last_step(self) -> int: return max(self.steps, default=0)
 
-# %% ../nbs/05b_experiment.ipynb #f22d3a42
+# %% ../nbs/05b_experiment.ipynb #a3a61112
 def objects_of(
     config: FitConfig,   # resolved
 ) -> dict:               # placeholder -> folder of the scene
@@ -271,7 +271,7 @@ def open_scene(
         raise InputError(f'{scene.path}: found pictures without cameras, which mode {config.mode!r} needs')
     return scene
 
-# %% ../nbs/05b_experiment.ipynb #89cbd855
+# %% ../nbs/05b_experiment.ipynb #be4f6542
 @patch(as_prop=True)
 def objects(self: Run) -> dict:  # placeholder -> folder of the scene
     "The objects of a run."
@@ -286,7 +286,7 @@ def pick_object(self: Run,
     if token not in self.objects: raise InputError(f'{self.folder}: object: found {token}, expected one of {", ".join(self.objects)}')
     return token
 
-# %% ../nbs/05b_experiment.ipynb #00b05280
+# %% ../nbs/05b_experiment.ipynb #ea8dfcc0
 @patch
 def prompt_for(self: Run,
     token: str|None = None,  # the object's placeholder; the only one if None
@@ -300,7 +300,7 @@ def prompt(self: Run) -> str:
     "The prompt of a run with one object."
     return self.prompt_for()
 
-# %% ../nbs/05b_experiment.ipynb #de09a348
+# %% ../nbs/05b_experiment.ipynb #a068a18f
 @patch
 def load_scene(self: Run,
     token: str|None = None,  # the object's placeholder; the only one if None
@@ -308,7 +308,7 @@ def load_scene(self: Run,
     "The scene of an object."
     return open_scene(self.config, self.objects[self.pick_object(token)])
 
-# %% ../nbs/05b_experiment.ipynb #980f233c
+# %% ../nbs/05b_experiment.ipynb #09585715
 @patch
 def checkpoint(self: Run,
     step: int|None = None,  # the last one if None
@@ -329,23 +329,23 @@ def load_model(self: Run,
     model.load_mappers(where)
     return model
 
-# %% ../nbs/05b_experiment.ipynb #bb1ae53a
+# %% ../nbs/05b_experiment.ipynb #b140a9c2
 def load_frozen(
     config: FitConfig,
     device: str|None = None,  # a GPU where there is one, if None
 ) -> ViewNeTI:                # `InputError` when it is not found
     "The frozen model that a configuration names, without concepts."
-    options = {} if config.revision is None else dict(revision=config.revision)
-    return ViewNeTI.from_pretrained(config.model, getattr(torch, config.precision), config.variant, device, **options)
+    dtype = getattr(torch, config.precision)
+    return ViewNeTI.from_pretrained(config.model, dtype, config.variant, device, revision=config.revision)
 
-# %% ../nbs/05b_experiment.ipynb #5ba913af
+# %% ../nbs/05b_experiment.ipynb #04e3ecc6
 @patch(as_prop=True)
 def log(self: Run) -> list:  # of dicts with step, loss, lr
     "The training log."
     file = self.folder/'log.jsonl'
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
-# %% ../nbs/05b_experiment.ipynb #3bd2dd66
+# %% ../nbs/05b_experiment.ipynb #18c6a549
 FREE = {'folder', 'steps', 'save_every', 'keep', 'device', 'masks', 'registry', 'tracker', 'validate_every',
         'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance'}
 
@@ -362,7 +362,7 @@ def open_run(
     with write_whole(folder/'config.yaml') as part: part.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding='utf-8')
     return Run(folder)
 
-# %% ../nbs/05b_experiment.ipynb #b08ca5e6
+# %% ../nbs/05b_experiment.ipynb #26f3c439
 def read_registry(
     path: str|Path,  # a YAML file
 ) -> dict:           # name -> path; empty when there is no such file, `InputError` when it is something else
@@ -375,7 +375,7 @@ def read_registry(
         raise InputError(f'{path}: found {entries!r}, expected lines of the form "name: path"')
     return {str(name): path.parent/Path(where).expanduser() for name, where in entries.items()}
 
-# %% ../nbs/05b_experiment.ipynb #a66e759a
+# %% ../nbs/05b_experiment.ipynb #93429219
 def find_view_mapper(
     where: str,                           # a file, a folder, or a name in the registry
     registry: str = 'view_mappers.yaml',
@@ -390,7 +390,7 @@ def find_view_mapper(
         raise InputError(f'view_mapper: found no {told}; expected a file, the folder of a run, or {names}')
     return Run(path).checkpoint() if (path/'config.yaml').is_file() else path
 
-# %% ../nbs/05b_experiment.ipynb #546f5e29
+# %% ../nbs/05b_experiment.ipynb #e569d235
 VIEW_MAPPER_READERS = {'.safetensors': lambda path, cameras: load_mapper(path)}  # suffix -> (path, cameras) -> `Mapper`
 
 def load_view_mapper(
@@ -412,7 +412,7 @@ def load_view_mapper(
     if mapper.encoding is None: raise InputError(f'{path}: found a mapper without camera encoding, expected a view mapper')
     return mapper
 
-# %% ../nbs/05b_experiment.ipynb #adedae16
+# %% ../nbs/05b_experiment.ipynb #5b27eb2c
 FAR = 3.  # scaled camera numbers lie in [-1, 1] on the mapper's own rig
 
 def check_view_mapper(

@@ -107,7 +107,7 @@ def check_model_folder(
             raise InputError(f"{folder}: variant: found {sorted(found)} alone in part {part!r}, expected one of these")
     return chosen
 
-# %% ../nbs/05_models.ipynb #641e3656
+# %% ../nbs/05_models.ipynb #f36f54a6
 def fetch_model(
     name: str,  # hub identifier, 'owner/model'
     variant: str|None = None,  # such as 'fp16'
@@ -115,13 +115,14 @@ def fetch_model(
 ) -> Path:  # folder in the local cache
     "Download the parts of a model from the hub, mappers included, unless they are in the local cache."
     try:
-        folder = StableDiffusionPipeline.download(name, safety_checker=None, feature_extractor=None, variant=variant, **hub)
+        folder = StableDiffusionPipeline.download(name, safety_checker=None, feature_extractor=None, variant=variant,
+                                                  **hub)
         if 'mappers' in read_json(Path(folder)/'model_index.json'):
             folder = snapshot_download(name, allow_patterns=['mappers/*'], **hub)
         return Path(folder)
     except (OSError, ValueError) as e:
-        where = f' at revision {hub["revision"]!r}' if hub.get('revision') else ''
-        raise InputError(f'model {name!r}: found no such folder, and the hub or its cache{where} did not help ({e})') from e
+        what = f'model {name!r}' + (f' at revision {hub["revision"]!r}' if hub.get('revision') else '')
+        raise InputError(f'{what}: found no such folder, and the hub or its cache did not help ({e})') from e
 
 # %% ../nbs/05_models.ipynb #8102fcfc
 @contextmanager
@@ -601,6 +602,11 @@ class ViewNeTIPipeline(DiffusionPipeline, StableDiffusionMixin):
         self._guidance_scale, self._interrupt, self._num_timesteps = 7.5, False, 0
         ensure_layer_attention(unet)
 
+    def enable_vae_slicing(self): self.vae.enable_slicing()
+    def disable_vae_slicing(self): self.vae.disable_slicing()
+    def enable_vae_tiling(self): self.vae.enable_tiling()
+    def disable_vae_tiling(self): self.vae.disable_tiling()
+
     dtype = property(lambda self: self.unet.dtype, doc='Number format of the frozen parts.')
     guidance_scale = property(lambda self: self._guidance_scale, doc='Of the present call; callbacks may change it.')
     do_classifier_free_guidance = property(lambda self: self._guidance_scale > 1)
@@ -650,7 +656,7 @@ def starting_latents(self: ViewNeTIPipeline,
         raise InputError(f'latents: found shape {tuple(latents.shape)}, expected {shape} or {(1, *shape[1:])}')
     return latents.to(device, torch.float32).expand(shape)*self.scheduler.init_noise_sigma
 
-# %% ../nbs/05_models.ipynb #1579d8d1
+# %% ../nbs/05_models.ipynb #1724dcfa
 @patch
 def encode_prompts(self: ViewNeTIPipeline,
     prompts: list,  # one prompt, or B
@@ -665,8 +671,9 @@ def encode_prompts(self: ViewNeTIPipeline,
     if hook := getattr(self.text_encoder, '_hf_hook', None): hook.pre_forward(self.text_encoder)
     view = model.view_token
     against = cameras if view and any(view in prompt for prompt in negative or []) else None
-    steps = zip(model.encode_steps(prompts, timesteps, cameras, **options),
-                [None]*len(timesteps) if negative is None else model.encode_steps(negative, timesteps, against, **options))
+    encode = partial(model.encode_steps, timesteps=timesteps, **options)
+    steps = zip(encode(prompts, cameras=cameras),
+                [None]*len(timesteps) if negative is None else encode(negative, cameras=against))
     offloaded = bool(getattr(self, '_all_hooks', []))  # then the text encoder leaves when the U-Net comes
     return list(steps) if offloaded else steps
 
@@ -690,7 +697,10 @@ def predict_noise(self: ViewNeTIPipeline,
 # %% ../nbs/05_models.ipynb #0c769749
 @patch
 def check_call(self: ViewNeTIPipeline,
-    num_inference_steps: int, num_images_per_prompt: int, output_type: str, tensor_inputs,
+    num_inference_steps: int,  # at least 1
+    num_images_per_prompt: int,  # at least 1
+    output_type: str,  # 'pil', 'np', 'pt' or 'latent'
+    tensor_inputs,  # names of tensors that a callback wants
 ):
     "Raise `InputError` for values that no call can have."
     for name, x in (('num_inference_steps', num_inference_steps), ('num_images_per_prompt', num_images_per_prompt)):
@@ -829,24 +839,3 @@ def set_attention_slice(self: ViewNeTIPipeline,
     "Slice self-attention; called by `enable_attention_slicing` and `disable_attention_slicing`."
     super(ViewNeTIPipeline, self).set_attention_slice(slice_size)
     ensure_layer_attention(self.unet)
-
-# %% ../nbs/05_models.ipynb #d6139dc0
-@patch
-def enable_vae_slicing(self: ViewNeTIPipeline,
-    on: bool = True,
-):
-    "Decode pictures one after the other."
-    self.vae.enable_slicing() if on else self.vae.disable_slicing()
-
-@patch
-def disable_vae_slicing(self: ViewNeTIPipeline): self.enable_vae_slicing(False)
-
-@patch
-def enable_vae_tiling(self: ViewNeTIPipeline,
-    on: bool = True,
-):
-    "Decode large pictures in overlapping tiles."
-    self.vae.enable_tiling() if on else self.vae.disable_tiling()
-
-@patch
-def disable_vae_tiling(self: ViewNeTIPipeline): self.enable_vae_tiling(False)
