@@ -9,9 +9,9 @@ __all__ = ['STATES', 'DTU_PAGE', 'MASKS_PAGE', 'PURPOSES', 'REMEDIES', 'ARCHIVES
            'missing_pictures', 'check_pictures', 'find_scan_masks', 'check_recomputed', 'check_masks', 'cloud_file',
            'check_scan', 'check_lists', 'check_dtu', 'read_points', 'project_hits', 'Plane', 'find_table', 'read_plane',
            'drop_small', 'MaskSettings', 'ground', 'close_silhouette', 'recompute_masks', 'plot_mask_steps',
-           'mask_record', 'write_file', 'start_masks', 'write_masks']
+           'mask_record', 'start_masks', 'write_masks']
 
-# %% ../nbs/01a_dtu.ipynb #a6375a89
+# %% ../nbs/01a_dtu.ipynb #6a3fd7b2
 import json, os, re, warnings, zipfile
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -27,6 +27,7 @@ from skimage.morphology import isotropic_closing
 from tqdm.auto import tqdm
 
 from .cameras import Camera, InputError, STYLE, check_size, read_projection
+from .checkpoints import read_json, write_json, write_whole
 from .scenes import (DTU_EVALUATED, DTU_TEST_SCANS, DTU_TRAIN_SCANS, dtu_splits, find_masks, picture_size,
                              read_calibration, read_info)
 
@@ -568,31 +569,18 @@ NOTE = ('These masks are approximations, recomputed from the point cloud of the 
 METHOD = ('points above the plane of the table, projected by each camera; gaps closed by a disc; '
           'small islands dropped; small holes filled')
 
-# %% ../nbs/01a_dtu.ipynb #7d42f2f2
+# %% ../nbs/01a_dtu.ipynb #2b3cc712
 def mask_record(mask_file # a mask, such as `View.mask_file`
                ): # dict, or None when the mask was not recomputed
     "How a mask was recomputed"
     path = Path(mask_file).parent/RECORD
     if not path.is_file(): return None
-    try: record = json.loads(path.read_text())
-    except ValueError as e: raise InputError(f'{path}: expected JSON, found something else ({e})') from None
+    record = read_json(path)
     if not isinstance(record, dict) or 'note' not in record:
         raise InputError(f"{path}: expected a record of recomputed masks with a field 'note', found none")
     return record
 
-# %% ../nbs/01a_dtu.ipynb #da5e8954
-def write_file(path, # where
-               write, # function of a path, which writes there
-              ):
-    "Write a file whole or not at all"
-    path = Path(path)
-    part = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
-    try:
-        write(part)
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
-
-# %% ../nbs/01a_dtu.ipynb #e572cf7b
+# %% ../nbs/01a_dtu.ipynb #257a606a
 def start_masks(folder, # of the masks of one scan, such as masks_recomputed/scan9
                 record:dict, # how they are going to be made
                ):
@@ -608,9 +596,9 @@ def start_masks(folder, # of the masks of one scan, such as masks_recomputed/sca
         raise InputError(f'{folder/RECORD}: {k}: found {old.get(k)!r}, expected {record[k]!r} '
                          '(delete the folder or choose another)')
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder/RECORD, lambda p: p.write_text(json.dumps(record, indent=1)))
+    write_json(folder/RECORD, record)
 
-# %% ../nbs/01a_dtu.ipynb #f8f6837e
+# %% ../nbs/01a_dtu.ipynb #b5cba6b7
 def write_masks(root, # the data set's folder
                 scan, # number, or name such as 'scan9'
                 out=None, # folder of masks; masks_recomputed beside Rectified otherwise
@@ -640,5 +628,5 @@ def write_masks(root, # the data set's folder
     plane = read_plane(plane) if table == plane.name else ground(points, everyone, settings) if settings.table else None
     made = recompute_masks(points, [cameras[n] for n in left], size, settings, plane)
     for n, mask in zip(left, tqdm(made, total=len(left), desc=f'masks of {folder.name}', disable=not progress)):
-        write_file(folder/f'{n:03d}.png', lambda p: Image.fromarray(mask.astype(np.uint8)*255).save(p))
+        with write_whole(folder/f'{n:03d}.png') as part: Image.fromarray(mask.astype(np.uint8)*255).save(part, 'PNG')
     return folder
