@@ -666,7 +666,7 @@ def score_table(
     "The scores for people: what they are compared with stands below each."
     return table([[text] + [r.get(k) for r in results.values()] for k, text in SCORES.items()], ['score', *results])
 
-# %% ../nbs/11_cli.ipynb #806966d0
+# %% ../nbs/11_cli.ipynb #91815bf5
 def tell_results(
     run,            # a `Run`
     scores: dict,   # of `evaluate`
@@ -677,15 +677,13 @@ def tell_results(
     if run.config.mode != 'object': print(score_table(results))
     reason = scores.get('test_lpips_reason')
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
-    first = next(iter(results.values()))
-    shown = [f for f in first['files'].values() for f in ([f] if isinstance(f, str) else f) if f.endswith('.png')]
-    print(f"To look at: {folder/shown[0] if shown else folder}\nFor programs: {folder/'metrics.json'}")
+    print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")
 
-# %% ../nbs/11_cli.ipynb #94071080
+# %% ../nbs/11_cli.ipynb #1cd8e4bb
 @command('evaluate', EvaluateOptions, 'run', 'the same command measures what is left', evaluate_options)
 def evaluate(options: EvaluateOptions):
     "Draw the test views of runs and compare them with the truth."
-    from viewneti.evaluation import evaluate_runs, find_runs
+    from viewneti.protocol import evaluate_runs, find_runs
     settings = asdict(options) | dict(size=width_height(options.size), draw_size=width_height(options.draw_size))
     runs, step, every = find_runs(settings.pop('run')), settings.pop('step'), settings.pop('all_steps')
     device = None if options.device == 'auto' else options.device
@@ -694,7 +692,7 @@ def evaluate(options: EvaluateOptions):
     for run in runs: tell_results(run, last[run.folder])
     if len(found) > 1: print(f'Next: viewneti summarize {options.run}')
 
-# %% ../nbs/11_cli.ipynb #b48fbe2f
+# %% ../nbs/11_cli.ipynb #ba67b67b
 @dataclass
 class SummarizeOptions:
     "Which runs, and where the table goes."
@@ -704,7 +702,7 @@ class SummarizeOptions:
 @command('summarize', SummarizeOptions, 'runs')
 def summarize(options: SummarizeOptions):
     "One table of the scores of many runs: the mean over scans, by training views, step and seed."
-    from viewneti.evaluation import summarize, summary_markdown, write_summary
+    from viewneti.protocol import summarize, summary_markdown, write_summary
     rows = summarize(options.runs)
     files = write_summary(rows, options.folder or (options.runs if Path(options.runs).is_dir() else '.'))
     print(summary_markdown(rows))
@@ -804,24 +802,24 @@ class DemoOptions:
     encoding: str = 'spherical' # what the view mapper sees of a camera: 'projection' or 'spherical'
     model: str = 'tiny'         # the frozen model
 
-# %% ../nbs/11_cli.ipynb #91774942
+# %% ../nbs/11_cli.ipynb #225d16ba
 def demo_config(
     options: DemoOptions,
     scan='scene',  # folder of pictures
     folder='run',  # of the run
 ):                 # `FitConfig`
     "How the demo learns a scene."
-    from viewneti.training import FitConfig
+    from viewneti.experiment import FitConfig
     return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split=options.split,
                      steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False, encoding=options.encoding, save_every=100)
 
-# %% ../nbs/11_cli.ipynb #15e150d0
+# %% ../nbs/11_cli.ipynb #4f75e3b1
 def check_demo(
     options: DemoOptions,
 ):  # raises `InputError` or `UserError`
     "Refuse what would fail only after minutes."
     from viewneti.models import resolve_model
-    from viewneti.training import check_config
+    from viewneti.experiment import check_config
     for name in ('scenes', 'sampling_steps', 'size'):
         if getattr(options, name) < 1: raise UserError(f'{name}: expected 1 or more, found {getattr(options, name)}')
     if len(set(options.seeds)) < max(1, len(options.seeds)):

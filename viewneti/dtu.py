@@ -11,8 +11,8 @@ __all__ = ['STATES', 'DTU_PAGE', 'MASKS_PAGE', 'PURPOSES', 'REMEDIES', 'ARCHIVES
            'drop_small', 'MaskSettings', 'ground', 'close_silhouette', 'recompute_masks', 'plot_mask_steps',
            'mask_record', 'start_masks', 'write_masks']
 
-# %% ../nbs/01a_dtu.ipynb #6a3fd7b2
-import json, os, re, warnings, zipfile
+# %% ../nbs/01a_dtu.ipynb #5a235cc9
+import os, re, warnings, zipfile
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -569,7 +569,7 @@ NOTE = ('These masks are approximations, recomputed from the point cloud of the 
 METHOD = ('points above the plane of the table, projected by each camera; gaps closed by a disc; '
           'small islands dropped; small holes filled')
 
-# %% ../nbs/01a_dtu.ipynb #2b3cc712
+# %% ../nbs/01a_dtu.ipynb #f0d5c702
 def mask_record(mask_file # a mask, such as `View.mask_file`
                ): # dict, or None when the mask was not recomputed
     "How a mask was recomputed"
@@ -580,7 +580,7 @@ def mask_record(mask_file # a mask, such as `View.mask_file`
         raise InputError(f"{path}: expected a record of recomputed masks with a field 'note', found none")
     return record
 
-# %% ../nbs/01a_dtu.ipynb #257a606a
+# %% ../nbs/01a_dtu.ipynb #e30c24ee
 def start_masks(folder, # of the masks of one scan, such as masks_recomputed/scan9
                 record:dict, # how they are going to be made
                ):
@@ -598,7 +598,7 @@ def start_masks(folder, # of the masks of one scan, such as masks_recomputed/sca
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder/RECORD, record)
 
-# %% ../nbs/01a_dtu.ipynb #b5cba6b7
+# %% ../nbs/01a_dtu.ipynb #925eebeb
 def write_masks(root, # the data set's folder
                 scan, # number, or name such as 'scan9'
                 out=None, # folder of masks; masks_recomputed beside Rectified otherwise
