@@ -246,7 +246,8 @@ def command_help(
     return '\n'.join(lines)
 
 # %% ../nbs/11_cli.ipynb #e001bfd0
-ORDER = ['demo', 'train', 'generate', 'evaluate', 'summarize', 'convert', 'masks', 'world', 'check']  # in which people meet them
+ORDER = ['demo', 'train', 'generate', 'evaluate', 'summarize', 'convert', 'masks', 'world',
+         'check']  # in which people meet them
 
 def overview() -> str:
     "The help of the program."
@@ -428,7 +429,9 @@ def check_parity(options: CheckParityOptions):
     from viewneti.compat import parity
     rows = parity(options.recording)
     print(rows)
-    if not rows.ok: raise UserError(f'{options.recording}: {sum(not row["ok"] for row in rows)} of {len(rows)} quantities differ by more than the tolerance')
+    if not rows.ok:
+        raise UserError(f'{options.recording}: {sum(not row["ok"] for row in rows)} of {len(rows)} quantities '
+                        'differ by more than the tolerance')
 
 # %% ../nbs/11_cli.ipynb #2948cebf
 @dataclass
@@ -478,7 +481,8 @@ def own_words(
     for f in fields(config):
         value = getattr(config, f.name)
         if f.name == 'scene' or value == default_value(f): continue
-        words += [f'--{f.name}', *map(str, value if isinstance(value, list) else [str(value).lower() if isinstance(value, bool) else value])]
+        words += [f'--{f.name}', *map(str, value if isinstance(value, list) else
+                                      [str(value).lower() if isinstance(value, bool) else value])]
     return shlex.join(words)
 
 # %% ../nbs/11_cli.ipynb #99a1162a
@@ -499,7 +503,8 @@ def train_options(
     return config
 
 # %% ../nbs/11_cli.ipynb #2290e1f7
-@command('train', 'viewneti.experiment:FitConfig', 'scene', 'the same command goes on from the step that was saved last', train_options)
+@command('train', 'viewneti.experiment:FitConfig', 'scene',
+         'the same command goes on from the step that was saved last', train_options)
 def train(config):
     "Learn view tokens, of one scene or of many."
     import viewneti.compat, viewneti.configurations  # they know the original's pretrained view mappers
@@ -565,7 +570,7 @@ class GenerateOptions:
     step: Optional[int] = None  # of the training, whose mappers are used; the last one if none
     folder: str = ''            # where the pictures go; generated/ in the run's folder, if empty
     object: Optional[str] = None  # which of a run's objects, such as <scan9>; the only one if none
-    truncation: Optional[int] = None  # use that many hidden numbers of a mapper trained with nested dropout; all if none
+    truncation: Optional[int] = None  # use so many hidden numbers of a mapper trained with nested dropout; all if none
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
 
 # %% ../nbs/11_cli.ipynb #c728d175
@@ -666,7 +671,7 @@ def score_table(
     "The scores for people: what they are compared with stands below each."
     return table([[text] + [r.get(k) for r in results.values()] for k, text in SCORES.items()], ['score', *results])
 
-# %% ../nbs/11_cli.ipynb #91815bf5
+# %% ../nbs/11_cli.ipynb #255d02ed
 def tell_results(
     run,            # a `Run`
     scores: dict,   # of `evaluate`
@@ -679,20 +684,22 @@ def tell_results(
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
     print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")
 
-# %% ../nbs/11_cli.ipynb #1cd8e4bb
+# %% ../nbs/11_cli.ipynb #afd332c1
 @command('evaluate', EvaluateOptions, 'run', 'the same command measures what is left', evaluate_options)
 def evaluate(options: EvaluateOptions):
     "Draw the test views of runs and compare them with the truth."
+    from viewneti.evaluation import evaluate
     from viewneti.protocol import evaluate_runs, find_runs
-    settings = asdict(options) | dict(size=width_height(options.size), draw_size=width_height(options.draw_size))
+    settings = asdict(options) | dict(size=width_height(options.size), draw_size=width_height(options.draw_size),
+                                      device=None if options.device == 'auto' else options.device)
     runs, step, every = find_runs(settings.pop('run')), settings.pop('step'), settings.pop('all_steps')
-    device = None if options.device == 'auto' else options.device
-    found = evaluate_runs(runs, 'all' if every else step, **settings | dict(device=device, progress=len(runs) > 1 or every))
-    last = {run.folder: scores for (folder, _), scores in found.items() for run in runs if str(run.folder) == folder}
-    for run in runs: tell_results(run, last[run.folder])
+    if len(runs) == 1 and not every: found = {(str(runs[0].folder), step): evaluate(runs[0], step, **settings)}
+    else: found = evaluate_runs(runs, 'all' if every else step, **settings)
+    last = {folder: scores for (folder, _), scores in found.items()}
+    for run in runs: tell_results(run, last[str(run.folder)])
     if len(found) > 1: print(f'Next: viewneti summarize {options.run}')
 
-# %% ../nbs/11_cli.ipynb #ba67b67b
+# %% ../nbs/11_cli.ipynb #9992f95a
 @dataclass
 class SummarizeOptions:
     "Which runs, and where the table goes."
@@ -737,7 +744,7 @@ def convert(options: ConvertOptions):
         print(f'Next: viewneti evaluate {run.folder}')
     else: raise UserError(f"to: expected 'viewneti' or 'original', found {options.to!r}")
 
-# %% ../nbs/11_cli.ipynb #3ba639f9
+# %% ../nbs/11_cli.ipynb #0c41515f
 @dataclass
 class CheckDtuOptions:
     "What to check."
@@ -749,7 +756,7 @@ def check_dtu(options: CheckDtuOptions):
     "What a download of DTU lacks, and where that goes."
     from viewneti.dtu import check_dtu
     report = check_dtu(options.folder, options.light, progress=True)
-    print(report.text)
+    print(report.text.replace(f'{os.getcwd()}/', ''))
     if not report.ready: raise UserError(f'{options.folder}: not ready, nothing can be trained on yet')
 
 # %% ../nbs/11_cli.ipynb #1a9f3f22
@@ -768,9 +775,11 @@ def masks(options: MasksOptions):
     from viewneti.dtu import MaskSettings, write_masks
     if not options.scans: raise UserError('scans: expected some, such as scan9 scan114, found none')
     settings = MaskSettings(table=options.table)
-    folders = [write_masks(options.folder, s, options.out, None, width_height(options.size), settings) for s in options.scans]
+    folders = [write_masks(options.folder, s, options.out, None, width_height(options.size), settings)
+               for s in options.scans]
     print(table([['masks', str(f)] for f in folders]))
-    print(f'They are approximations, and say so in recomputed.json. Next: viewneti evaluate RUN --masks {folders[0].parent}')
+    print('They are approximations, and say so in recomputed.json. '
+          f'Next: viewneti evaluate RUN --masks {folders[0].parent}')
 
 # %% ../nbs/11_cli.ipynb #bb9a45ae
 @contextmanager
@@ -802,7 +811,7 @@ class DemoOptions:
     encoding: str = 'spherical' # what the view mapper sees of a camera: 'projection' or 'spherical'
     model: str = 'tiny'         # the frozen model
 
-# %% ../nbs/11_cli.ipynb #225d16ba
+# %% ../nbs/11_cli.ipynb #c89a789c
 def demo_config(
     options: DemoOptions,
     scan='scene',  # folder of pictures
@@ -811,9 +820,10 @@ def demo_config(
     "How the demo learns a scene."
     from viewneti.experiment import FitConfig
     return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split=options.split,
-                     steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False, encoding=options.encoding, save_every=100)
+                     steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False,
+                     encoding=options.encoding, save_every=100)
 
-# %% ../nbs/11_cli.ipynb #4f75e3b1
+# %% ../nbs/11_cli.ipynb #e80867d1
 def check_demo(
     options: DemoOptions,
 ):  # raises `InputError` or `UserError`
@@ -866,7 +876,8 @@ def demo_scene(
     if file.is_file() and read_json(file).get('settings') == settings: return read_json(file)
     with stage(folder, STAGES[0]): run = fit(demo_config(options, scan, folder))
     with stage(folder, STAGES[1]):
-        scores = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance, masks='none')
+        scores = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance,
+                          masks='none')
     with write_whole(folder/'mappers') as part:
         shutil.copytree(run.checkpoint(), part, ignore=shutil.ignore_patterns('optimizer*'))
     with write_whole(folder/'grid.png') as part: shutil.copy(folder/'evaluation'/scores['files']['grids'][0], part)

@@ -8,7 +8,7 @@ __all__ = ['MODES', 'PHOTO_TEMPLATES', 'PRECISIONS', 'CHOICES', 'RANGES', 'FREE'
            'resolve', 'captions_for', 'Run', 'objects_of', 'open_scene', 'load_frozen', 'open_run', 'read_registry',
            'find_view_mapper', 'load_view_mapper', 'check_view_mapper']
 
-# %% ../nbs/05b_experiment.ipynb #3a6561ce
+# %% ../nbs/05b_experiment.ipynb #3087cdba
 import glob, json, math, re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Optional
 import draccus
 import torch
 import yaml
+from accelerate.utils import is_wandb_available
 from fastcore.basics import patch
 
 from .augmentation import check_augmentation
@@ -46,7 +47,7 @@ class FitConfig:
     weight_decay: float = 1e-2          # of AdamW
     seed: int = 0                       # of first weights and of everything drawn
     size: Optional[list[int]] = None    # width and height of training pictures; None: longest side as the model's own
-    scenes: list[str] = field(default_factory=list)         # mode 'scenes': folders, or patterns such as Rectified/scan*
+    scenes: list[str] = field(default_factory=list)         # mode 'scenes': folders, or patterns like Rectified/scan*
     prompt: Optional[str] = None        # with the placeholders; None: <view>. A photo of a <object>
     captions: Optional[list[str]] = None    # templates with {} for the object, one drawn for each picture; None: the
                                             # prompt alone, in mode 'object' the package's `PHOTO_TEMPLATES`
@@ -105,7 +106,7 @@ PHOTO_TEMPLATES = [f'{how} of {which}' for how in (
     'a close-up', 'a close photo', 'a distant photo', 'a small photo', 'a large photo', 'a cropped photo',
     'a studio photo') for which in ('a {}', 'the {}', 'one {}')]
 
-# %% ../nbs/05b_experiment.ipynb #e5992cce
+# %% ../nbs/05b_experiment.ipynb #0395231c
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 CHOICES = dict(mode=tuple(MODES), precision=PRECISIONS, bypass=('normalized', 'unconstrained', 'none'),
                view_bypass=(None, 'normalized', 'unconstrained', 'none'), encoding=(None, *ENCODINGS),
@@ -129,6 +130,8 @@ def check_values(
     if not (config.lr > 0 and math.isfinite(config.lr)): wrong('lr', 'a positive number')
     if len(config.betas) != 2 or not all(0 <= b < 1 for b in config.betas): wrong('betas', 'two numbers below 1')
     if config.size is not None and (len(config.size) != 2 or min(config.size) < 1): wrong('size', 'width and height')
+    if config.tracker == 'wandb' and not is_wandb_available():
+        wrong('tracker', "'tensorboard', since wandb is not installed (pip install wandb),")
     check_augmentation(config.augmentation)
     check_device(config.device)
 
@@ -139,14 +142,16 @@ def check_mode(
     "Refuse a mode without what it needs, or with what it cannot use."
     mode = MODES[config.mode]
     def wrong(name, expected):
-        raise InputError(f'{name}: found {getattr(config, name) or "nothing"!r}, expected {expected} in mode {config.mode!r}')
+        raise InputError(f'{name}: found {getattr(config, name) or "nothing"!r}, '
+                         f'expected {expected} in mode {config.mode!r}')
     if mode.many and not config.scenes: wrong('scenes', 'the folders of some scenes')
     if not mode.many and not config.scene: wrong('scene', 'the folder of a scene')
     for name in ('scene',) if mode.many else ('scenes', 'object_tokens', 'object_words', 'validation_objects'):
         if getattr(config, name): wrong(name, 'nothing')
     if mode.view == 'pretrained' and not config.view_mapper:
         wrong('view_mapper', 'a file, a run, or a name in the registry')
-    if mode.view != 'pretrained' and config.view_mapper: wrong('view_mapper', 'nothing, since it learns its own or none,')
+    if mode.view != 'pretrained' and config.view_mapper:
+        wrong('view_mapper', 'nothing, since it learns its own or none,')
 
 # %% ../nbs/05b_experiment.ipynb #02cde442
 def check_words(
@@ -158,8 +163,10 @@ def check_words(
         raise InputError(f'object_token: found {config.object_token!r}, expected another one than view_token')
     for token in learned + [config.object_token] if config.prompt is not None else []:
         if config.prompt.count(token) != 1:
-            raise InputError(f'prompt: found {config.prompt!r}, expected {token} in it once, as mode {config.mode!r} needs')
-    if config.captions is not None and not config.captions: raise InputError('captions: found none, expected at least one')
+            raise InputError(f'prompt: found {config.prompt!r}, expected {token} in it once, '
+                             f'as mode {config.mode!r} needs')
+    if config.captions is not None and not config.captions:
+        raise InputError('captions: found none, expected at least one')
     for template in config.captions or []:
         if template.count('{}') != 1: raise InputError(f'captions: found {template!r}, expected {{}} in it once')
 
@@ -175,12 +182,13 @@ def check_config(
 # %% ../nbs/05b_experiment.ipynb #6dde42b5
 def expand_folders(
     patterns: list,  # folders, or patterns such as 'data/dtu/Rectified/scan*'
-) -> list:           # of strings, scan9 before scan10; `InputError` naming a pattern that fits nothing, or a folder named twice
+) -> list:           # of strings, scan9 before scan10; `InputError` for a pattern that fits nothing, or a folder twice
     "The folders that a user means."
     key = lambda path: [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', path)]
     found = []
     for pattern in patterns:
-        here = [pattern] if Path(pattern).is_dir() else sorted(filter(lambda f: Path(f).is_dir(), glob.glob(pattern)), key=key)
+        here = ([pattern] if Path(pattern).is_dir() else
+                sorted(filter(lambda f: Path(f).is_dir(), glob.glob(pattern)), key=key))
         if not here: raise InputError(f'scenes: found no folder {pattern!r}, expected one, or a pattern that fits some')
         found += here
     twice = next((f for f in found if found.count(f) > 1), None)
@@ -196,9 +204,12 @@ def match_objects(
     tokens = config.object_tokens or [f'<{Path(folder).name}>' for folder in folders]
     words = config.object_words or [config.object_word]*len(folders)
     for name, given in (('object_tokens', tokens), ('object_words', words)):
-        if len(given) != len(folders): raise InputError(f'{name}: found {len(given)}, expected one for each of {len(folders)} scenes')
+        if len(given) != len(folders):
+            raise InputError(f'{name}: found {len(given)}, expected one for each of {len(folders)} scenes')
     twice = next((t for t in tokens if tokens.count(t) > 1 or t == config.view_token), None)
-    if twice: raise InputError(f'object_tokens: found {twice} twice, expected a name of its own for each scene and for the view')
+    if twice:
+        raise InputError(f'object_tokens: found {twice} twice, '
+                         'expected a name of its own for each scene and for the view')
     unknown = [t for t in config.validation_objects if t not in tokens]
     if unknown: raise InputError(f'validation_objects: found {unknown[0]}, expected some of {", ".join(tokens)}')
     return tokens, words
@@ -214,7 +225,8 @@ def resolve(
         values['scenes'] = expand_folders(config.scenes)
         values['object_tokens'], values['object_words'] = match_objects(config, values['scenes'])
         values['validation_objects'] = config.validation_objects or values['object_tokens'][:1]
-    if config.prompt is None: values['prompt'] = (f'{config.view_token}. ' if mode.view else '') + f'A photo of a {config.object_token}'
+    if config.prompt is None:
+        values['prompt'] = (f'{config.view_token}. ' if mode.view else '') + f'A photo of a {config.object_token}'
     if config.captions is None and config.mode == 'object': values['captions'] = PHOTO_TEMPLATES
     if config.flip is None: values['flip'] = .5 if config.mode == 'object' else 0.
     if config.encoding is None and mode.view == 'new': values['encoding'] = 'projection'
@@ -240,7 +252,8 @@ class Run:
         file = self.folder/'config.yaml'
         if not file.is_file(): raise InputError(f'{self.folder}: not a run, it has no config.yaml')
         try: self.config = draccus.decode(FitConfig, yaml.safe_load(file.read_text(encoding='utf-8')))
-        except Exception as e: raise InputError(f'{file}: not the configuration of a run ({" ".join(str(e).split())})') from None
+        except Exception as e:
+            raise InputError(f'{file}: not the configuration of a run ({" ".join(str(e).split())})') from None
 
     def __repr__(self): return f'Run({str(self.folder)!r}, mode={self.config.mode!r}, last_step={self.last_step})'
 
@@ -258,7 +271,8 @@ def objects_of(
     config: FitConfig,   # resolved
 ) -> dict:               # placeholder -> folder of the scene
     "The objects that a configuration is about."
-    return dict(zip(config.object_tokens, config.scenes)) if MODES[config.mode].many else {config.object_token: config.scene}
+    return (dict(zip(config.object_tokens, config.scenes)) if MODES[config.mode].many else
+            {config.object_token: config.scene})
 
 def open_scene(
     config: FitConfig,
@@ -283,7 +297,8 @@ def pick_object(self: Run,
 ) -> str:                    # `InputError` when there is no such object, or none was named among several
     "The placeholder that is meant."
     if token is None and len(self.objects) == 1: return next(iter(self.objects))
-    if token not in self.objects: raise InputError(f'{self.folder}: object: found {token}, expected one of {", ".join(self.objects)}')
+    if token not in self.objects:
+        raise InputError(f'{self.folder}: object: found {token}, expected one of {", ".join(self.objects)}')
     return token
 
 # %% ../nbs/05b_experiment.ipynb #ea8dfcc0
@@ -315,7 +330,8 @@ def checkpoint(self: Run,
 ) -> Path:                  # `InputError` when that step was not saved
     "The folder of a checkpoint."
     step = self.last_step if step is None else step
-    if step not in self.steps: raise InputError(f'{self.folder}: step {step} was not saved, found {self.steps or "no checkpoints"}')
+    if step not in self.steps:
+        raise InputError(f'{self.folder}: step {step} was not saved, found {self.steps or "no checkpoints"}')
     return self.folder/f'checkpoints/step-{step}'
 
 @patch
@@ -358,8 +374,10 @@ def open_run(
         before = draccus.encode(Run(folder).config)
         for name, value in values.items():
             if (name not in FREE or (name == 'steps' and config.schedule != 'constant')) and before[name] != value:
-                raise InputError(f'{folder}/config.yaml: {name} is {before[name]!r}, but {value!r} was asked for; choose another folder or remove this one')
-    with write_whole(folder/'config.yaml') as part: part.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding='utf-8')
+                raise InputError(f'{folder}/config.yaml: {name} is {before[name]!r}, but {value!r} was asked for; '
+                                 'choose another folder or remove this one')
+    with write_whole(folder/'config.yaml') as part:
+        part.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding='utf-8')
     return Run(folder)
 
 # %% ../nbs/05b_experiment.ipynb #26f3c439
@@ -370,7 +388,8 @@ def read_registry(
     path = Path(path)
     if not path.is_file(): return {}
     try: entries = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e: raise InputError(f'{path}: not valid YAML ({" ".join(str(e).split())})') from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise InputError(f'{path}: not valid YAML ({" ".join(str(e).split())})') from None
     if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
         raise InputError(f'{path}: found {entries!r}, expected lines of the form "name: path"')
     return {str(name): path.parent/Path(where).expanduser() for name, where in entries.items()}
@@ -385,7 +404,8 @@ def find_view_mapper(
     path = Path(where).expanduser()
     if not path.exists(): path = named.get(str(where), path)
     if not path.exists():
-        names = f'one of the names {", ".join(named)} in {registry}' if named else f'a name in {registry}, which has none'
+        names = (f'one of the names {", ".join(named)} in {registry}' if named else
+                 f'a name in {registry}, which has none')
         told = f'{path}, which {registry} gives for {where!r}' if str(where) in named else repr(str(where))
         raise InputError(f'view_mapper: found no {told}; expected a file, the folder of a run, or {names}')
     return Run(path).checkpoint() if (path/'config.yaml').is_file() else path
@@ -403,13 +423,16 @@ def load_view_mapper(
     if path.is_dir():
         found = [load_mapper(path/c['file']) for c in read_json(path/'mappers.json')['concepts']]
         views = [m for m in found if m.encoding is not None]
-        if len(views) != 1: raise InputError(f'{path}: found {len(views)} view mappers among {len(found)}, expected one')
+        if len(views) != 1:
+            raise InputError(f'{path}: found {len(views)} view mappers among {len(found)}, expected one')
         return views[0]
     if path.suffix not in VIEW_MAPPER_READERS:
         hint = " (`import viewneti.compat` reads the original's)" if path.suffix == '.pt' else ''
-        raise InputError(f'{path}: found a file of kind {path.suffix!r}, expected one of {", ".join(VIEW_MAPPER_READERS)}{hint}')
+        raise InputError(f'{path}: found a file of kind {path.suffix!r}, '
+                         f'expected one of {", ".join(VIEW_MAPPER_READERS)}{hint}')
     mapper = VIEW_MAPPER_READERS[path.suffix](path, cameras)
-    if mapper.encoding is None: raise InputError(f'{path}: found a mapper without camera encoding, expected a view mapper')
+    if mapper.encoding is None:
+        raise InputError(f'{path}: found a mapper without camera encoding, expected a view mapper')
     return mapper
 
 # %% ../nbs/05b_experiment.ipynb #5b27eb2c
@@ -423,8 +446,10 @@ def check_view_mapper(
 ):  # raises `InputError`
     "Refuse a pretrained view mapper that cannot serve a scene."
     if config.encoding and config.encoding != mapper.encoding.name:
-        raise InputError(f'view_mapper {where}: found encoding {mapper.encoding.name!r}, expected {config.encoding!r} as the configuration says')
+        raise InputError(f'view_mapper {where}: found encoding {mapper.encoding.name!r}, '
+                         f'expected {config.encoding!r} as the configuration says')
     scaled = mapper.encoding.scale(mapper.encoding.raw(scene.cameras))
     if scaled.abs().max() > FAR:
-        raise InputError(f'view_mapper {where}: made for other cameras: those of {scene.path} come out as far as {scaled.abs().max():.3g}, '
+        raise InputError(f'view_mapper {where}: made for other cameras: '
+                         f'those of {scene.path} come out as far as {scaled.abs().max():.3g}, '
                          'expected numbers around -1 to 1; the rigs differ in place, unit or picture size')

@@ -214,8 +214,8 @@ ABOUT_TABLE = """Averages over test views, for each seed, then over scans with t
 all test views of the split. Count `regnerf`: the 25 views on which RegNeRF is tested (arXiv 2112.00724). Retrieval
 angle: between the camera that was asked for and that of the true picture which a prediction resembles most; median
 over views. Not computed: n/a."""
-ABOUT_RECOMPUTED = """Masks `recomputed`: approximations made from the data set's point clouds, which are not the masks of
-published scores and equal them only roughly."""
+ABOUT_RECOMPUTED = """Masks `recomputed`: approximations made from the data set's point clouds. They are not
+the masks of published scores, so such scores equal published ones only roughly."""
 
 # %% ../nbs/07a_protocol.ipynb #10fb95a5
 def summary_markdown(

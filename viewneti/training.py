@@ -7,7 +7,7 @@ __all__ = ['training_size', 'own_size', 'new_mappers', 'add_mappers', 'read_pict
            'training_loss', 'scene_at', 'processes', 'Stepper', 'start_tracker', 'draw_views', 'validate_run',
            'Prepared', 'prepare', 'describe', 'fit', 'plot_losses']
 
-# %% ../nbs/06_training.ipynb #a6a84912
+# %% ../nbs/06_training.ipynb #0aad89b0
 import json, math, shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import PartialState
 from accelerate.tracking import TensorBoardTracker, WandBTracker
-from accelerate.utils import is_wandb_available, reduce
+from accelerate.utils import reduce
 from diffusers.optimization import get_scheduler
 from fastcore.basics import patch
 from torch.nn.utils import parameters_to_vector
@@ -62,13 +62,17 @@ def new_mappers(
 ) -> dict:               # placeholder -> mapper, the view's first
     "Mappers with first weights, as the mode asks; `InputError` when a pretrained one does not fit."
     mode, found = MODES[config.mode], {}
-    options = dict(hidden=config.hidden, nested_dropout=config.nested_dropout, generator=step_generator(config.seed, 0, 'weights'))
+    options = dict(hidden=config.hidden, nested_dropout=config.nested_dropout,
+                   generator=step_generator(config.seed, 0, 'weights'))
     ours = lambda name, value: getattr(config, name) if value is None else value
-    form = lambda alpha, bypass, normalize: dict(alpha=alpha, bypass=None if bypass == 'none' else bypass, normalize=normalize)
+    form = lambda alpha, bypass, normalize: dict(
+        alpha=alpha, bypass=None if bypass == 'none' else bypass, normalize=normalize)
     cameras = [c for scene in scenes.values() for c in scene.cameras]
     if mode.view == 'new':
-        view = form(ours('alpha', config.view_alpha), ours('bypass', config.view_bypass), ours('normalize', config.view_normalize))
-        found[config.view_token] = model.new_mapper('view', config.view_word, make_encoding(config.encoding, cameras), **options, **view)
+        view = form(ours('alpha', config.view_alpha), ours('bypass', config.view_bypass),
+                    ours('normalize', config.view_normalize))
+        found[config.view_token] = model.new_mapper(
+            'view', config.view_word, make_encoding(config.encoding, cameras), **options, **view)
     elif mode.view == 'pretrained':
         found[config.view_token] = load_view_mapper(config.view_mapper, cameras, config.registry)
         for scene in scenes.values(): check_view_mapper(found[config.view_token], config.view_mapper, config, scene)
@@ -83,7 +87,7 @@ def add_mappers(
     config: FitConfig,   # resolved
     scenes: dict,        # object's placeholder -> `Scene`
 ) -> list:               # the placeholders that learn
-    "Give the model the mappers of a run; `InputError` for a placeholder that the tokenizer has, or a caption that does not fit."
+    "Give the model a run's mappers; `InputError` for a placeholder the tokenizer has, or a caption that does not fit."
     mode, mappers = MODES[config.mode], new_mappers(model, config, scenes)
     for token, mapper in mappers.items(): model.add_concept(token, mapper)
     for token in scenes:
@@ -99,7 +103,8 @@ def read_pictures(
     progress: bool = True,
 ) -> dict:               # placeholder -> uint8 [N, 3, H, W]; `InputError` naming a picture that cannot be read
     "The training pictures of all scenes, before anything long begins."
-    bar = tqdm(total=sum(len(s.train) for s in scenes.values()), desc='reading pictures', leave=False, disable=not progress)
+    bar = tqdm(total=sum(len(s.train) for s in scenes.values()), desc='reading pictures', leave=False,
+               disable=not progress)
     def read(view):
         bar.update()
         return (view.image(size)*255).round().byte()
@@ -145,7 +150,8 @@ def draw(self: TrainingSet,
         seen = [flip(self.pictures[i].float()/255, config.flip, generator) for i in at]
         mean, std = model.latent_distribution(torch.stack([augment(p, config.augmentation, generator) for p in seen]))
     else:
-        side = (torch.rand(len(at), generator=generator) < config.flip).long() if self.mean.shape[1] > 1 else torch.zeros(len(at)).long()
+        side = ((torch.rand(len(at), generator=generator) < config.flip).long() if self.mean.shape[1] > 1 else
+                torch.zeros(len(at)).long())
         mean, std = self.mean[at, side], self.std[at, side]
     return mean + std*torch.randn(mean.shape, generator=generator).to(mean.device)
 
@@ -159,7 +165,7 @@ def training_loss(
     parts: int|None = None,  # how many batches a step has, over all processes; `config.accumulation` if None
     visit: int|None = None,  # how many steps this scene had before; `step` if None
 ) -> torch.Tensor:       # scalar
-    "Mean squared error of the prediction (epsilon or v, as the scheduler says) for one batch (arXiv 2309.07986, equation 2)."
+    "Mean squared error of the prediction (epsilon or v, as the scheduler says), one batch (arXiv 2309.07986, eq. 2)."
     g, B = step_generator(config.seed, step, f'batch {part}'), config.batch
     start = (step if visit is None else visit)*(parts or config.accumulation) + part
     at = epoch_order(len(data.pictures), config.seed, start*B, B)
@@ -167,7 +173,8 @@ def training_loss(
     noise = torch.randn(latents.shape, generator=g).to(latents.device)
     t = torch.randint(model.scheduler.config.num_train_timesteps, (B,), generator=g)
     several = len(data.captions) > 1
-    captions = [data.captions[i] for i in torch.randint(len(data.captions), (B,), generator=g)] if several else data.captions*B
+    captions = ([data.captions[i] for i in torch.randint(len(data.captions), (B,), generator=g)] if several else
+                data.captions*B)
     conditioning = model.encode(captions, t, None if data.cameras is None else data.cameras[at], generator=g)
     t = t.to(latents.device)
     v = model.scheduler.config.prediction_type == 'v_prediction'
@@ -203,10 +210,13 @@ class Stepper:
         self.parameters = [p for token in learned for p in model.mappers[token].parameters()]
         self.parts = config.accumulation*self.state.num_processes
         self.lr = config.lr*(config.batch*self.parts if config.scale_lr else 1)
-        self.optimizer = torch.optim.AdamW(self.parameters, self.lr, betas=tuple(config.betas), weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(self.parameters, self.lr, betas=tuple(config.betas),
+                                           weight_decay=config.weight_decay)
         name = 'constant_with_warmup' if config.schedule == 'constant' else config.schedule
-        self.rate = get_scheduler(name, self.optimizer, num_warmup_steps=config.warmup, num_training_steps=config.steps).lr_lambdas[0]
-        self.scaler = torch.amp.GradScaler(model.device.type, enabled=config.precision == 'float16' and model.device.type == 'cuda')
+        self.rate = get_scheduler(name, self.optimizer, num_warmup_steps=config.warmup,
+                                  num_training_steps=config.steps).lr_lambdas[0]
+        self.scaler = torch.amp.GradScaler(
+            model.device.type, enabled=config.precision == 'float16' and model.device.type == 'cuda')
 
 # %% ../nbs/06_training.ipynb #d24c3581
 @patch
@@ -230,7 +240,8 @@ def step(self: Stepper,
         losses.append(loss.detach().float())
     loss = reduce(torch.stack(losses).mean(), 'mean').item()
     if not math.isfinite(loss):
-        raise FloatingPointError(f'step {step}: the loss is {loss}; try a smaller learning rate than {self.config.lr} or precision float32')
+        raise FloatingPointError(f'step {step}: the loss is {loss}; '
+                                 f'try a smaller learning rate than {self.config.lr} or precision float32')
     self.average_gradients()
     for group in self.optimizer.param_groups: group['lr'] = self.lr*self.rate(step)
     self.scaler.step(self.optimizer)
@@ -265,14 +276,13 @@ def resume(self: Run,
         model.mappers[concept['token']].load_state_dict(load_mapper(where/concept['file']).state_dict())
     return load_state(where/'optimizer.safetensors', {}, optimizer)['step']
 
-# %% ../nbs/06_training.ipynb #60741fa7
+# %% ../nbs/06_training.ipynb #58ca9489
 def start_tracker(
     run: Run,
-):  # one of accelerate's trackers, or None; `InputError` when the library is not installed
+):  # one of accelerate's trackers, or None
     "Where losses and pictures are logged."
     if run.config.tracker == 'none' or not processes(run.config).is_main_process: return None
     if run.config.tracker == 'wandb':
-        if not is_wandb_available(): raise InputError("tracker: found 'wandb', which is not installed; pip install wandb, or choose 'tensorboard'")
         tracker = WandBTracker('viewneti', name=run.folder.name, dir=str(run.folder), config=draccus.encode(run.config))
     else: tracker = TensorBoardTracker('tensorboard', run.folder)
     tracker.start()
@@ -284,7 +294,7 @@ def draw_views(
     model: ViewNeTI,     # with the run's mappers
     step: int,
 ) -> dict:               # title -> picture [3, H, W]: truth above, drawn below
-    "Some views that were not trained on, evenly chosen (those that were, if there are no others), for each object to be validated."
+    "Some views not trained on, evenly chosen (trained ones, if there are no others), for each object to be validated."
     c, found = run.config, {}
     sampler = dict(steps=c.sampling_steps, guidance=c.guidance, progress=False)
     for token in c.validation_objects or list(run.objects):
@@ -329,8 +339,10 @@ def prepare(
 ) -> Prepared:
     "Everything that can fail for a wrong input, before anything long begins."
     config = resolve(config)
-    scenes, state = {token: open_scene(config, folder) for token, folder in objects_of(config).items()}, processes(config)
-    model = load_frozen(config, str(state.device) if state.num_processes > 1 else None if config.device == 'auto' else config.device)
+    scenes, state = ({token: open_scene(config, folder) for token, folder in objects_of(config).items()},
+                     processes(config))
+    model = load_frozen(config, str(state.device) if state.num_processes > 1 else
+                        None if config.device == 'auto' else config.device)
     learned = add_mappers(model, config, scenes)
     if config.gradient_checkpointing: model.checkpoint_gradients()
     size = tuple(config.size or own_size(model, next(iter(scenes.values())).train[0].size))
@@ -351,7 +363,7 @@ def describe(
 def fit(
     config: FitConfig,
     progress: bool = True,  # show a bar with the loss
-    validate=draw_views,    # what is drawn every `validate_every` steps: function of run, model and step -> title -> picture
+    validate=draw_views,    # drawn every `validate_every` steps: function of run, model and step -> title -> picture
 ) -> Run:
     "Learn what the configuration says, from the last checkpoint where there is one. Ctrl-C saves before it stops."
     state = processes(config)
