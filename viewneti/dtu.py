@@ -126,7 +126,7 @@ REMEDIES = {
     'scans': f'get Rectified.zip (123 GB) from {DTU_PAGE} and unpack it here',
     'pictures': f'get Rectified.zip (123 GB) from {DTU_PAGE} and unpack it here; one scan of it is enough to begin',
     'masks': f'get the masks that the README at {MASKS_PAGE} links to, and move "submission_data/idrmasks" here; '
-             'or recompute masks from the point clouds (viewneti.dtu.write_masks)',
+             'or recompute masks from the point clouds (viewneti masks)',
     'point cloud': f'get Points.zip from {DTU_PAGE} and unpack it here'}
 
 # %% ../nbs/01a_dtu.ipynb #b4dbd376

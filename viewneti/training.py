@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['training_size', 'own_size', 'new_mappers', 'add_mappers', 'read_pictures', 'TrainingSet', 'training_set',
            'training_loss', 'scene_at', 'processes', 'Stepper', 'start_tracker', 'draw_views', 'validate_run',
-           'Prepared', 'prepare', 'describe', 'fit', 'plot_losses']
+           'Prepared', 'prepare', 'describe', 'Journal', 'take_step', 'fit', 'plot_losses']
 
 # %% ../nbs/06_training.ipynb #0aad89b0
 import json, math, shutil
@@ -359,46 +359,74 @@ def describe(
     what = f'{len(config.scenes)} scenes' if MODES[config.mode].many else Path(config.scene).name
     return f'learning {what}'
 
-# %% ../nbs/06_training.ipynb #57ca8158
+# %% ../nbs/06_training.ipynb #9ced1721
+class Journal:
+    "What is told of a run while it learns: a progress bar, the log, a tracker."
+    def __init__(self,
+        run: Run,
+        step: int,              # from which it goes on
+        progress: bool = True,  # show a bar
+    ):
+        self.total, self.lines = run.config.steps, [line for line in run.log if line['step'] <= step]
+        self.tracker = start_tracker(run)
+        self.bar = tqdm(total=self.total, initial=min(step, self.total), desc=describe(run.config), disable=not progress)
+
+    def tell(self,
+        step: int,              # that was done
+        loss: float,
+        lr: float,
+    ):
+        "Move the bar; every ten steps, and at the end, write down loss and learning rate."
+        self.bar.update()
+        if step % 10 and step != self.total: return
+        self.lines.append(dict(step=step, loss=round(loss, 6), lr=lr))
+        self.bar.set_postfix(loss=f'{loss:.4f}')
+        if self.tracker: self.tracker.log(dict(loss=round(loss, 6), lr=lr), step=step)
+
+    def close(self):
+        self.bar.close()
+        if self.tracker: self.tracker.finish()
+
+# %% ../nbs/06_training.ipynb #b02f79a0
+def take_step(
+    p: Prepared,
+    stepper: Stepper,
+    step: int,
+) -> float:         # the loss
+    "One optimizer step, on the scene whose turn it is."
+    config = p.run.config
+    token, visit = scene_at(list(p.data), config.seed, step)
+    loss_of = lambda part: training_loss(p.model, p.data[token], config, step, part, stepper.parts, visit)
+    return stepper.step(loss_of, step)
+
+# %% ../nbs/06_training.ipynb #d81416b0
 def fit(
     config: FitConfig,
     progress: bool = True,  # show a bar with the loss
     validate=draw_views,    # drawn every `validate_every` steps: function of run, model and step -> title -> picture
 ) -> Run:
     "Learn what the configuration says, from the last checkpoint where there is one. Ctrl-C saves before it stops."
-    state = processes(config)
-    progress = progress and state.is_main_process
-    p = prepare(config, progress)
-    run, model, config, tokens = p.run, p.model, p.run.config, list(p.data)
+    first = processes(config).is_main_process   # of several processes, one writes and draws
+    p = prepare(config, progress and first)
+    run, model, c = p.run, p.model, p.run.config
     for token in p.learned: model.mappers[token].train()
-    stepper, tracker = Stepper(model, config, p.learned), start_tracker(run)
+    stepper = Stepper(model, c, p.learned)
     step = saved = run.resume(model, stepper.optimizer)
-    lines = [line for line in run.log if line['step'] <= step]
-    bar = tqdm(total=config.steps, initial=min(step, config.steps), desc=describe(config), disable=not progress)
-    def save():
-        if state.is_main_process and step > saved: run.save(model, stepper.optimizer, step, lines)
-        return step
+    journal = Journal(run, step, progress and first)
     try:
-        while step < config.steps:
-            token, visit = scene_at(tokens, config.seed, step)
-            loss_of = lambda part: training_loss(model, p.data[token], config, step, part, stepper.parts, visit)
-            loss = stepper.step(loss_of, step)
-            step, last = step+1, step+1 == config.steps
-            bar.update()
-            if step % 10 == 0 or last:
-                lines.append(dict(step=step, loss=round(loss, 6), lr=stepper.optimizer.param_groups[0]['lr']))
-                bar.set_postfix(loss=f'{loss:.4f}')
-                if tracker: tracker.log({k: v for k, v in lines[-1].items() if k != 'step'}, step=step)
-            drawing = config.validate_every and (step % config.validate_every == 0 or last)
-            if step % config.save_every == 0 or drawing or last: saved = save()
-            if drawing and state.is_main_process: validate_run(run, model, step, validate, tracker)
+        while step < c.steps:
+            loss = take_step(p, stepper, step)
+            step += 1
+            journal.tell(step, loss, stepper.optimizer.param_groups[0]['lr'])
+            due = lambda every: every and (step % every == 0 or step == c.steps)
+            if first and (due(c.save_every) or due(c.validate_every)):
+                run.save(model, stepper.optimizer, saved := step, journal.lines)
+            if first and due(c.validate_every): validate_run(run, model, step, validate, journal.tracker)
     except KeyboardInterrupt:
-        save()
+        if first and step > saved: run.save(model, stepper.optimizer, step, journal.lines)
         raise
-    finally:
-        bar.close()
-        if tracker: tracker.finish()
-    state.wait_for_everyone()
+    finally: journal.close()
+    processes(c).wait_for_everyone()
     return run
 
 # %% ../nbs/06_training.ipynb #0c73f1d3
