@@ -9,7 +9,7 @@ __all__ = ['MODES', 'PHOTO_TEMPLATES', 'PRECISIONS', 'CHOICES', 'RANGES', 'FREE'
            'find_view_mapper', 'load_view_mapper', 'check_view_mapper']
 
 # %% ../nbs/05b_experiment.ipynb #3087cdba
-import glob, json, math, re
+import glob, json, math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -25,7 +25,7 @@ from .cameras import ENCODINGS, InputError
 from .checkpoints import read_json, write_whole
 from .mappers import Mapper, load_mapper
 from .models import ViewNeTI, check_device
-from .scenes import Scene, load_scene
+from .scenes import Scene, load_scene, natural_order
 
 # %% ../nbs/05b_experiment.ipynb #a5a556b6
 @dataclass
@@ -184,11 +184,10 @@ def expand_folders(
     patterns: list,  # folders, or patterns such as 'data/dtu/Rectified/scan*'
 ) -> list:           # of strings, scan9 before scan10; `InputError` for a pattern that fits nothing, or a folder twice
     "The folders that a user means."
-    key = lambda path: [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', path)]
     found = []
     for pattern in patterns:
         here = ([pattern] if Path(pattern).is_dir() else
-                sorted(filter(lambda f: Path(f).is_dir(), glob.glob(pattern)), key=key))
+                sorted(filter(lambda f: Path(f).is_dir(), glob.glob(pattern)), key=natural_order))
         if not here: raise InputError(f'scenes: found no folder {pattern!r}, expected one, or a pattern that fits some')
         found += here
     twice = next((f for f in found if found.count(f) > 1), None)

@@ -6,7 +6,7 @@
 __all__ = ['MAX_PIXELS', 'DTU_TRAIN_ORDER', 'DTU_EXCLUDED', 'DTU_EVALUATED', 'DTU_TEST_SCANS', 'DTU_UNUSED_SCANS',
            'DTU_TRAIN_SCANS', 'PICTURE_TYPES', 'READERS', 'open_picture', 'picture_size', 'load_picture', 'load_mask',
            'View', 'Scene', 'dtu_splits', 'read_calibration', 'read_info', 'find_masks', 'find_dtu_pictures',
-           'read_dtu', 'find_pictures', 'read_folder', 'load_scene', 'list_scenes', 'contact_sheet']
+           'read_dtu', 'find_pictures', 'read_folder', 'load_scene', 'natural_order', 'list_scenes', 'contact_sheet']
 
 # %% ../nbs/01_scenes.ipynb #ee780604
 import json, os, re
@@ -339,6 +339,12 @@ def load_scene(path, # the folder of pictures, such as Rectified/scan114
     for v in scene.views: v.size = size or v.size
     return scene.select(split)
 
+# %% ../nbs/01_scenes.ipynb #1263464f
+def natural_order(name # text, or a path
+                 )->list: # a key for sorting
+    "The order in which people count: scan9 before scan10"
+    return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', str(name))]
+
 # %% ../nbs/01_scenes.ipynb #1d3fc4ea
 def list_scenes(root, # a folder of scenes, such as Rectified, or the folder that holds Rectified
                )->list: # the folders that some reader recognises, scan9 before scan10; `InputError` if there is none
@@ -348,7 +354,7 @@ def list_scenes(root, # a folder of scenes, such as Rectified, or the folder tha
     if (root/'Rectified').is_dir(): root = root/'Rectified'
     folders = [d for d in root.iterdir() if d.is_dir() and any(looks(d) for looks, _ in READERS.values())]
     if not folders: raise InputError(f'{root}: expected folders of pictures, found none')
-    return sorted(folders, key=lambda d: [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', d.name)])
+    return sorted(folders, key=lambda d: natural_order(d.name))
 
 # %% ../nbs/01_scenes.ipynb #472f0807
 def contact_sheet(scene:Scene,

@@ -300,7 +300,8 @@ def draw_views(
     for token in c.validation_objects or list(run.objects):
         scene = run.load_scene(token)
         views = scene.test or scene.train
-        views = [views[i*len(views)//c.validation_views] for i in range(min(c.validation_views, len(views)))]
+        n = min(c.validation_views, len(views))
+        views = [views[i*len(views)//n] for i in range(n)]
         size = c.size or own_size(model, views[0].size)
         cameras = [v.calibration for v in views] if MODES[c.mode].view else None
         drawn = model.generate(run.prompt_for(token), cameras, c.validation_seeds, size=size, **sampler)
