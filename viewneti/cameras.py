@@ -11,7 +11,7 @@ __all__ = ['PALETTE', 'STYLE', 'ENCODINGS', 'InputError', 'to_array', 'check_siz
 import math, os
 from pathlib import Path
 import numpy as np, roma, scipy.linalg, torch
-import matplotlib.pyplot as plt
+from cycler import cycler
 from fastcore.basics import patch
 
 # %% ../nbs/00_cameras.ipynb #b575d106
@@ -318,7 +318,7 @@ PALETTE = dict(blue='#0072B2', orange='#E69F00', green='#009E73', red='#D55E00',
 
 # %% ../nbs/00_cameras.ipynb #41382d4a
 STYLE = {'font.size': 12, 'axes.titlesize': 13, 'axes.spines.top': False, 'axes.spines.right': False,
-         'axes.prop_cycle': plt.cycler(color=list(PALETTE.values())[:6]), 'legend.frameon': False,
+         'axes.prop_cycle': cycler(color=list(PALETTE.values())[:6]), 'legend.frameon': False,
          'image.interpolation': 'nearest', 'figure.constrained_layout.use': True, 'savefig.dpi': 100, 'figure.dpi': 100}
 
 # %% ../nbs/00_cameras.ipynb #204f0890
@@ -337,9 +337,11 @@ def plot_cameras(cameras, # list of `Camera`
                  ax=None, # 3D axes to draw on; new ones otherwise
                  color=PALETTE['blue'], # one colour, or one for each camera
                  length=None, # how long to draw the pyramids, in the world's unit; a sixth of the rig's size otherwise
-                )->plt.Axes:
+                ): # matplotlib's 3D axes
     "Draw each camera as a pyramid that opens in its viewing direction"
-    if ax is None: ax = plt.figure(figsize=(6, 5)).add_subplot(projection='3d')
+    if ax is None:
+        import matplotlib.pyplot as plt # here, since it is slow to load and most programs draw nothing
+        ax = plt.figure(figsize=(6, 5)).add_subplot(projection='3d')
     points = [c.center for c in cameras] + ([] if center is None else [to_array(center, (3,), 'center')])
     points = torch.stack(points)
     if length is None: length = (points - points.mean(0)).norm(dim=1).max().item()/6 or 1.

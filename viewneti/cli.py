@@ -7,12 +7,13 @@ __all__ = ['WORDS', 'SIGNS', 'COMMANDS', 'ORDER', 'THEIRS', 'SCORES', 'STAGES', 
            'to_value', 'closest', 'OptionParser', 'split_words', 'first_line', 'read_options', 'parse_value',
            'parse_options', 'Command', 'command', 'sign', 'option_help', 'command_help', 'overview', 'members',
            'find_command', 'file_trouble', 'act', 'main', 'width_height', 'ExportOptions', 'world_export',
-           'world_train', 'EnvironmentOptions', 'check_environment', 'CheckModelOptions', 'check_model',
-           'CheckParityOptions', 'check_parity', 'CheckSceneOptions', 'check_scene', 'is_original', 'own_words',
-           'train_options', 'train', 'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures', 'generate',
-           'EvaluateOptions', 'evaluate_options', 'score_table', 'tell_results', 'evaluate', 'SummarizeOptions',
-           'summarize', 'ConvertOptions', 'convert', 'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage',
-           'DemoOptions', 'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
+           'world_train', 'world_judge', 'ScoreOptions', 'world_scores', 'ViewWordsOptions', 'world_view_words',
+           'EnvironmentOptions', 'check_environment', 'CheckModelOptions', 'check_model', 'CheckParityOptions',
+           'check_parity', 'CheckSceneOptions', 'check_scene', 'is_original', 'own_words', 'train_options', 'train',
+           'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures', 'generate', 'EvaluateOptions',
+           'evaluate_options', 'score_table', 'tell_results', 'evaluate', 'SummarizeOptions', 'summarize',
+           'ConvertOptions', 'convert', 'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage', 'DemoOptions',
+           'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
 
 # %% ../nbs/11_cli.ipynb #a9ff1dc2
 import argparse, difflib, errno, os, platform, shlex, shutil, statistics, sys, textwrap, time, typing
@@ -375,6 +376,55 @@ def world_train(config):
     from viewneti.pretraining import pretrain
     print(f'The model is in {pretrain(config)}')
 
+# %% ../nbs/11_cli.ipynb #64fe0fdd
+@command('world judge', 'viewneti.meter:JudgeConfig', 'folder',
+         'the same command goes on from the last saved state')
+def world_judge(config):
+    "Train the network that reads cameras, and what stands where, off pictures of the embedded world."
+    from viewneti.meter import train_judge
+    train_judge(config)
+    print(f'The judge is in {config.target}')
+
+# %% ../nbs/11_cli.ipynb #309a63c3
+@dataclass
+class ScoreOptions:
+    "Which model is scored, and how thoroughly."
+    model: str = ''         # folder of a model of the embedded world, with its card.json
+    captions: int = 256     # sampled captions that the judge reads
+    each: int = 12          # samples of each view phrase
+    guidance: float = 3.5   # strength of the prompt; 1 for none
+
+@command('world scores', ScoreOptions, 'model')
+def world_scores(options: ScoreOptions):
+    "Score a model of the embedded world, and write the scores on its card."
+    from viewneti.scores import reached, score_model
+    for name in ('captions', 'each'):
+        if getattr(options, name) < 1: raise UserError(f'{name}: expected at least 1, found {getattr(options, name)}')
+    scores = score_model(options.model, options.captions, options.each, options.guidance)
+    verdict = {True: 'reached', False: 'not reached', None: ''}
+    print(table([[s['what'], s['score'], s['goal'], s['unit'], verdict[reached(s)]] for s in scores.values()],
+                ['what', 'score', 'goal', 'unit', '']))
+    print(f"Written on the card: {Path(options.model)/'README.md'}")
+
+# %% ../nbs/11_cli.ipynb #6b485b74
+@dataclass
+class ViewWordsOptions:
+    "Three models that differ in nothing but how many captions have a word about the view."
+    folder: str = ''        # for all of them
+    fractions: list[float] = field(default_factory=lambda: [0., .05, .3])  # of captions with a view word, a model each
+    steps: int = 20000      # of each denoiser: they begin from nothing
+    pictures: int = 48000   # from which all of them learn
+    vae_steps: int = 4500   # of the autoencoder that they share
+    seed: int = 0
+    device: str = 'auto'    # 'cpu', 'cuda' or 'auto'
+
+@command('world view-words', ViewWordsOptions, 'folder', 'the same command goes on from the last saved states')
+def world_view_words(options: ViewWordsOptions):
+    "Train models on the same pictures with fewer and fewer words about the view: hours on a GPU, a day without."
+    from viewneti.pretraining import PretrainConfig, train_view_fractions
+    shared = {k: v for k, v in asdict(options).items() if k != 'fractions'}
+    for folder in train_view_fractions(PretrainConfig(**shared), options.fractions): print(f'A model is in {folder}')
+
 # %% ../nbs/11_cli.ipynb #5b04106c
 @dataclass
 class EnvironmentOptions:
@@ -618,7 +668,7 @@ def generate(options: GenerateOptions):
                  ['all of them', str(folder/'strip.png')], ['for programs', str(folder/'pictures.json')]]))
     if free: print(f'The prompt has no {token}, so no camera was used.')
 
-# %% ../nbs/11_cli.ipynb #f7831010
+# %% ../nbs/11_cli.ipynb #15f988f1
 @dataclass
 class EvaluateOptions:
     "What is measured, and how the pictures for it are drawn."
@@ -635,6 +685,7 @@ class EvaluateOptions:
     draw_size: Optional[list[int]] = None  # at which they are drawn
     batch_size: int = 16        # samples in the U-Net at once
     retrieval: str = 'mse'      # which true picture a prediction resembles: judged by 'mse' or by 'lpips'
+    meter: str = 'auto'         # which reads cameras off pictures: 'learned', 'search', 'none', or 'auto'
     download_lpips: bool = False  # fetch the weights that LPIPS needs (528 MB) if they are not here
     again: bool = False         # also what was measured just so before
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
@@ -657,12 +708,12 @@ def evaluate_options(
     if not made.run: raise UserError('run: expected the folder of a run, found nothing')
     return made
 
-# %% ../nbs/11_cli.ipynb #120a577a
+# %% ../nbs/11_cli.ipynb #316e5388
 SCORES = {'test_psnr': 'PSNR of test views, dB', 'nearest_view_psnr': '  of copying the nearest training view',
           'mean_view_psnr': '  of the mean training picture', 'autoencoder_psnr': '  that the autoencoder allows',
           'test_ssim': 'SSIM of test views', 'test_lpips': 'LPIPS of test views',
           'retrieval_angle_median': 'retrieval angle, median, degrees', 'retrieval_angle_chance': '  by chance',
-          'nearest_view_angle_median': '  of copying the nearest training view',
+          'camera_angle_median': 'camera error, median, degrees', 'nearest_view_angle_median': '  of copying the nearest training view',
           'retrieval_training_share': 'share most like a training view', 'retrieval_training_chance': '  by chance'}
 
 def score_table(

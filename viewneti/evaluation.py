@@ -7,13 +7,14 @@ __all__ = ['BACKGROUNDS', 'METRICS', 'REGNERF_VIEWS', 'DRAWING', 'masked_psnr', 
            'vgg_file', 'fetch_vgg', 'load_trunk', 'lpips_metric', 'missing_lpips', 'lpips_distance', 'scores',
            'to_bytes', 'resize_pictures', 'regnerf_reason', 'Truth', 'views_to_score', 'describe_masks', 'read_truth',
            'camera_angles', 'baselines', 'reconstruct', 'mse_distances', 'lpips_distances', 'retrieve',
-           'retrieval_chance', 'average', 'seed_summary', 'score_views', 'summarize_views', 'drawing_size',
-           'metric_size', 'evaluate_views', 'picture_grid', 'draw_grid_file', 'save_predictions', 'load_predictions',
-           'without_infinity', 'finish_results', 'write_results', 'read_results', 'chosen_objects', 'results_folders',
-           'checkpoint_digest', 'drawn_before', 'evaluate_object', 'object_sheet', 'draw_object', 'shared_value',
-           'join_results', 'name_files', 'opened_scene', 'is_evaluated', 'evaluate']
+           'retrieval_chance', 'meter_for', 'meter_name', 'measure_views', 'average', 'seed_summary', 'score_views',
+           'summarize_views', 'drawing_size', 'metric_size', 'evaluate_views', 'picture_grid', 'draw_grid_file',
+           'save_predictions', 'load_predictions', 'without_infinity', 'finish_results', 'write_results',
+           'read_results', 'chosen_objects', 'results_folders', 'checkpoint_digest', 'drawn_before', 'evaluate_object',
+           'object_sheet', 'draw_object', 'shared_value', 'join_results', 'name_files', 'opened_scene', 'is_evaluated',
+           'evaluate']
 
-# %% ../nbs/07_evaluation.ipynb #46dbcdaa
+# %% ../nbs/07_evaluation.ipynb #e9ae98df
 import hashlib, json, math, pickle, re, time, warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from .cameras import PALETTE, STYLE, InputError, check_size, view_angle
 from .checkpoints import read_json, write_json, write_whole
 from .dtu import mask_record
 from .experiment import MODES, Run, open_scene
+from .meter import METERS, measure_camera
 from .models import ViewNeTI
 from .scenes import DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, dtu_splits
 from .training import own_size
@@ -353,6 +355,42 @@ def retrieval_chance(
     share = len(truth.training)/len(truth.scene.views)
     return dict(retrieval_angle_chance=float(np.median(angles)), retrieval_training_chance=share)
 
+# %% ../nbs/07_evaluation.ipynb #705ee7f7
+def meter_for(
+    scene: Scene,
+    meter='auto',  # 'auto', 'none', a name in `METERS`, or a function (picture, scene) -> `Measured` or `Camera`
+):                 # what `measure_camera` takes, or None; `InputError` for a name that there is not
+    "The meter for a scene: unless told otherwise, the learned one for square pictures of the embedded world."
+    if callable(meter): return meter
+    if meter not in ('auto', 'none', *METERS):
+        raise InputError(f"meter: found {meter!r}, expected 'auto', 'none', {', '.join(map(repr, METERS))} or a function")
+    if meter != 'auto': return None if meter == 'none' else meter
+    w, h = scene.views[0].size
+    return 'learned' if 'toy' in scene.info and w == h else None
+
+# %% ../nbs/07_evaluation.ipynb #cb29de7a
+def meter_name(
+    meter,  # what `meter_for` takes or returns
+) -> str:
+    "How results say which meter it was."
+    return f'{meter.__module__}.{meter.__qualname__}' if callable(meter) else meter or 'none'
+
+# %% ../nbs/07_evaluation.ipynb #ca2dcaa3
+def measure_views(
+    predictions: torch.Tensor,  # [V, 3, H, W], of the scored views
+    truth: Truth,
+    meter=None,                 # what `meter_for` returned
+    progress: bool = True,
+) -> list:                      # V dicts: camera_angle (degrees), camera_sure (0 to 1, None: unknown); empty without a meter
+    "How far the camera of each prediction is from the one asked for, as seen from the scene's centre."
+    if meter is None: return [{} for _ in truth.views]
+    rows = []
+    for x, v in zip(predictions, tqdm(truth.views, 'measuring cameras', disable=not progress)):
+        m = measure_camera(x, truth.scene, meter)
+        sure = None if math.isnan(m.sure) else m.sure
+        rows.append(dict(camera_angle=view_angle(m.camera, v.calibration, truth.scene.center), camera_sure=sure))
+    return rows
+
 # %% ../nbs/07_evaluation.ipynb #620ff04f
 def average(
     rows: list,   # of dicts
@@ -362,7 +400,7 @@ def average(
     values = [r[key] for r in rows]
     return fmean(values) if values and None not in values else None
 
-# %% ../nbs/07_evaluation.ipynb #f4a1046c
+# %% ../nbs/07_evaluation.ipynb #e2a1cce6
 def seed_summary(
     rows: list,   # V dicts of `score_views`
     j: int,       # which seed, counted from 0
@@ -370,12 +408,14 @@ def seed_summary(
     "Averages of one seed, test and training views apart."
     parts = {part: [r['predictions'][j] for r in rows if r[part]] for part in ('test', 'train', 'regnerf')}
     out = {f'{part}_{m}': average(chosen, m) for part, chosen in parts.items() for m in METRICS}
-    angles = {part: [p['retrieval_angle'] for p in chosen] for part, chosen in parts.items()}
-    return out | dict(retrieval_angle_median=median(angles['test']),
-                      retrieval_training_share=average(parts['test'], 'retrieval_is_training'),
-                      regnerf_retrieval_angle_median=median(angles['regnerf']) if angles['regnerf'] else None)
+    middle = lambda values: median(values) if values and None not in values else None
+    for part, chosen in parts.items():
+        prefix = '' if part == 'test' else f'{part}_'
+        out[f'{prefix}retrieval_angle_median'] = middle([p['retrieval_angle'] for p in chosen])
+        out[f'{prefix}camera_angle_median'] = middle([p.get('camera_angle') for p in chosen])
+    return out | dict(retrieval_training_share=average(parts['test'], 'retrieval_is_training'))
 
-# %% ../nbs/07_evaluation.ipynb #84fb8f78
+# %% ../nbs/07_evaluation.ipynb #c1296b8c
 def score_views(
     truth: Truth,
     predictions: torch.Tensor,    # [V, S, 3, H, W] in [0, 1], at the size of the metrics
@@ -384,13 +424,15 @@ def score_views(
     distances=mse_distances,      # what "resembles" means; see `retrieve`
     decoded: torch.Tensor = None, # [V, 3, H, W] what `reconstruct` returned
     progress: bool = True,
+    meter=None,                   # what `meter_for` returned
 ) -> list:                        # V dicts: name, number, test, train, regnerf, predictions (a dict a seed), baselines
     "Every score of every view."
     rows, tricks = [], baselines(truth, metric)
     found = [retrieve(predictions[:, j], truth, distances) for j in range(len(seeds))]
+    placed = [measure_views(predictions[:, j], truth, meter, progress) for j in range(len(seeds))]
     for i, v in enumerate(tqdm(truth.views, 'scoring', disable=not progress)):
         judge = lambda x: scores(x, truth.pictures[truth.at[i]], truth.masks[i], truth.background, metric)
-        drawn = [dict(seed=s) | judge(predictions[i, j]) | found[j][i] for j, s in enumerate(seeds)]
+        drawn = [dict(seed=s) | judge(predictions[i, j]) | found[j][i] | placed[j][i] for j, s in enumerate(seeds)]
         row = dict(name=v.name, number=v.number, test=v.number in truth.test, train=v.number in truth.training,
                    regnerf=v.number in truth.regnerf)
         row |= dict(predictions=drawn) | tricks[i]
@@ -436,7 +478,7 @@ def metric_size(
     if scene.reader == 'dtu' and own == (1600, 1200): own = (400, 300)
     return min(own, tuple(drawn), key=math.prod)
 
-# %% ../nbs/07_evaluation.ipynb #0035b451
+# %% ../nbs/07_evaluation.ipynb #addd317e
 def evaluate_views(
     model: ViewNeTI,            # with its mappers
     scene: Scene,               # with a split
@@ -453,23 +495,25 @@ def evaluate_views(
     distances=mse_distances,    # what "resembles" means; see `retrieve`
     progress: bool = True,
     pictures: torch.Tensor = None,  # [V, S, 3, h, w] uint8, drawn before with these settings; None: draw them
+    meter='auto',               # of cameras; see `meter_for`
 ) -> tuple:                     # results (dict), pictures [V, S, 3, h, w] uint8 as drawn, and the `Truth`
     "Draw all training and test views of a scene, and score them."
     seeds = [int(s) for s in ([seeds] if isinstance(seeds, int) else seeds)]
     if len(set(seeds)) < max(1, len(seeds)): raise InputError(f'seeds: found {seeds}, expected different whole numbers')
     draw_size = check_size(draw_size or drawing_size(model, scene), 'draw_size')
-    truth = read_truth(scene, size or metric_size(scene, draw_size), masks, background)
+    truth, meter = read_truth(scene, size or metric_size(scene, draw_size), masks, background), meter_for(scene, meter)
     masked = describe_masks(truth.views, masks)
     start, cameras = time.monotonic(), [v.calibration for v in truth.views]
     if pictures is None:
         pictures = to_bytes(model.generate(prompt, cameras, seeds, steps, guidance, draw_size, batch_size, progress))
     middle = time.monotonic()
     resized = resize_pictures(pictures.flatten(0, 1), truth.size).unflatten(0, pictures.shape[:2])
-    rows = score_views(truth, resized, seeds, metric, distances, reconstruct(model, truth, draw_size), progress)
+    decoded = reconstruct(model, truth, draw_size)
+    rows = score_views(truth, resized, seeds, metric, distances, decoded, progress, meter)
     seconds = dict(drawing=round(middle - start, 2), scoring=round(time.monotonic() - middle, 2))
     about = dict(scene=scene.name, split=scene.split, missing_views=scene.missing, model=model.name, prompt=prompt,
                  seeds=seeds, sampler_steps=steps, guidance=guidance, background=background, size=list(truth.size),
-                 draw_size=list(draw_size)) | masked
+                 draw_size=list(draw_size), meter=meter_name(meter)) | masked
     results = dict(evaluation=about) | summarize_views(rows, truth, metric) | dict(seconds=seconds, views=rows)
     return results, pictures, truth
 
@@ -668,7 +712,7 @@ def drawn_before(
     before = {k: about.get('evaluation', {}).get(k) for k in DRAWING}
     return pictures if (before, about['views'], about['seeds']) == (wanted, views, list(seeds)) else None
 
-# %% ../nbs/07_evaluation.ipynb #2af5732b
+# %% ../nbs/07_evaluation.ipynb #3c9606b2
 def evaluate_object(
     model: ViewNeTI,      # with the mappers of the checkpoint
     scene: Scene,         # with a split
@@ -680,6 +724,7 @@ def evaluate_object(
     metric=None,          # what `lpips_metric` returned
     progress: bool = True,
     redraw: bool = False, # also when the same pictures are there already
+    meter='auto',         # of cameras; see `meter_for`
 ) -> dict:                # as written to metrics.json
     "Draw, score and write one object of a run."
     a, views = asked, views_to_score(scene, 'none' if asked['masks'] == 'none' else 'auto')
@@ -691,7 +736,7 @@ def evaluate_object(
     distances = lpips_distances(metric) if a['retrieval'] == 'lpips' else mse_distances
     results, pictures, truth = evaluate_views(
         model, scene, prompt, a['seeds'], a['sampler_steps'], a['guidance'], 'none' if a['masks'] == 'none' else 'auto',
-        a['background'], a['size'], draw_size, batch_size, metric, distances, progress, before)
+        a['background'], a['size'], draw_size, batch_size, metric, distances, progress, before, meter)
     results['evaluation'] |= dict(retrieval=a['retrieval'], checkpoint=a['checkpoint'], asked=a)
     return write_results(folder, results, pictures, truth, step)
 
@@ -796,7 +841,7 @@ def is_evaluated(
     files = [results['files']['predictions'], *results['files']['grids']]
     return results['evaluation'].get('asked') == asked and all((folder/f).is_file() for f in files)
 
-# %% ../nbs/07_evaluation.ipynb #56acac1e
+# %% ../nbs/07_evaluation.ipynb #ad7ebb38
 def evaluate(
     run: Run,                      # or its folder
     step: int = None,              # of the checkpoint; the last if None
@@ -815,6 +860,7 @@ def evaluate(
     objects=None,                  # in mode scenes: tokens of the objects; None: all
     again: bool = True,            # False: leave what was evaluated just so before
     redraw: bool = False,          # draw again what was drawn just so before
+    meter='auto',                  # of cameras: 'auto', 'learned', 'search', 'none' or a function; see `meter_for`
 ) -> dict:                         # as written to evaluation/metrics.json; `InputError` before any drawing
     "Draw and score a run's training and test views, and write the results into its folder."
     run = run if isinstance(run, Run) else Run(run)
@@ -822,12 +868,13 @@ def evaluate(
     check_background(background)
     step, tokens = run.last_step if step is None else step, chosen_objects(run, objects)
     digest, scenes = checkpoint_digest(run.checkpoint(step)), {t: opened_scene(run, t, masks) for t in tokens}
+    for scene, _ in scenes.values(): meter_for(scene, meter)
     metric = lpips_metric(download=download_lpips)   # all this before a large model is loaded
     if retrieval == 'lpips' and metric is None: raise InputError(f'retrieval: {missing_lpips(metric)}')
     asked = dict(seeds=[int(s) for s in ([seeds] if isinstance(seeds, int) else seeds)], sampler_steps=steps,
                  guidance=guidance, masks=scenes[tokens[0]][1], background=background, size=size and list(size),
                  draw_size=draw_size and list(draw_size), retrieval=retrieval, lpips=metric is not None,
-                 checkpoint=digest)
+                 meter=meter_name(meter), checkpoint=digest)
     root, places = run.folder/'evaluation', results_folders(run, step)
     waiting = [t for t in tokens if again or redraw or not is_evaluated(root/places[t], asked)]
     if waiting:
@@ -836,7 +883,7 @@ def evaluate(
     for t in waiting:
         common = (model, scenes[t][0], run.prompt_for(t), root/places[t], step, asked, batch_size)
         (root/'metrics.json').unlink(missing_ok=True)
-        if MODES[run.config.mode].view: evaluate_object(*common, metric, progress, redraw)
+        if MODES[run.config.mode].view: evaluate_object(*common, metric, progress, redraw, meter)
         else: draw_object(*common, progress)
     found = {t: (places[t], read_json(root/places[t]/'metrics.json')) for t in tokens}
     joined = join_results(found) if MODES[run.config.mode].many else name_files(found[tokens[0]][1], places[tokens[0]])

@@ -58,9 +58,9 @@ def evaluate_runs(
         raise InputError(f'{len(failed)} of {len(jobs)} evaluations failed:\n{reasons}') from list(failed.values())[-1]
     return done
 
-# %% ../nbs/07a_protocol.ipynb #4ac89af4
-SETTINGS = ('mode', 'model', 'background', 'masks', 'size', 'draw_size', 'sampler_steps', 'guidance', 'retrieval')
-SCORES = ('psnr', 'ssim', 'lpips', 'retrieval_angle', 'nearest_view_psnr')
+# %% ../nbs/07a_protocol.ipynb #e323376d
+SETTINGS = ('mode', 'model', 'background', 'masks', 'size', 'draw_size', 'sampler_steps', 'guidance', 'retrieval', 'meter')
+SCORES = ('psnr', 'ssim', 'lpips', 'retrieval_angle', 'camera_angle', 'nearest_view_psnr')
 #: fields of a run's configuration, beside the `FREE` ones, that do not tell methods apart or have a column already
 NOT_METHOD = ('scene', 'scenes', 'model', 'mode', 'split', 'object_token', 'object_tokens', 'object_word',
               'object_words', 'gradient_checkpointing')
@@ -83,7 +83,7 @@ def training_settings(
     if run.config.schedule != 'constant': values['steps'] = run.config.steps  # the learning rate depends on it
     return {f'training_{k}': json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in values.items()}
 
-# %% ../nbs/07a_protocol.ipynb #7d2048b2
+# %% ../nbs/07a_protocol.ipynb #2cb56a48
 def score_rows(
     results: dict,   # of one object, as in metrics.json
     **more,          # further columns
@@ -95,6 +95,7 @@ def score_rows(
             if not results.get(f'{count}_views'): continue
             scored = {m: s[f'{count}_{m}'] for m in METRICS}
             scored |= dict(retrieval_angle=s[f'{prefix}retrieval_angle_median'],
+                           camera_angle=s.get(f'{prefix}camera_angle_median'),
                            nearest_view_psnr=results[f'{prefix}nearest_view_psnr'])
             rows.append(dict(views=results['train_views'], split=str(e['split']), step=results['step'], seed=s['seed'],
                              count=count, counted=results[f'{count}_views'], scan=e['scene'], scans=1) | scored | more
@@ -176,20 +177,21 @@ def table_text(
     if isinstance(value, float) and digits is not None: return f'{value:.{digits}f}'
     return str(value).replace('|', r'\|').replace('<', '&lt;')
 
-# %% ../nbs/07a_protocol.ipynb #3b13bccf
+# %% ../nbs/07a_protocol.ipynb #284fe5dd
 def markdown_table(
     rows: list,     # of dicts
     columns: dict,  # key -> heading
 ) -> str:
     "Rows as a table in Markdown."
-    digits = dict(psnr=2, ssim=3, lpips=3, retrieval_angle=1, nearest_view_psnr=2)
+    digits = dict(psnr=2, ssim=3, lpips=3, retrieval_angle=1, camera_angle=1, nearest_view_psnr=2)
     lines = [list(columns.values()), ['---:']*len(columns)]
     lines += [[table_text(r.get(k), digits.get(k)) for k in columns] for r in rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
 
-# %% ../nbs/07a_protocol.ipynb #25991d45
+# %% ../nbs/07a_protocol.ipynb #879996fb
 HEADINGS = dict(views='training views', counted='test views', psnr='PSNR (dB)', ssim='SSIM', lpips='LPIPS',
-                retrieval_angle='retrieval angle (°)', nearest_view_psnr='PSNR of the nearest training view (dB)')
+                retrieval_angle='retrieval angle (°)', camera_angle='camera error (°)',
+                nearest_view_psnr='PSNR of the nearest training view (dB)')
 
 def write_csv(
     path,        # written whole or not at all
@@ -203,11 +205,12 @@ def write_csv(
         writer.writerow(columns)
         writer.writerows([[cell(r.get(k)) for k in columns] for r in rows])
 
-# %% ../nbs/07a_protocol.ipynb #653f5469
+# %% ../nbs/07a_protocol.ipynb #94b3c072
 ABOUT_TABLE = """Averages over test views, for each seed, then over scans with the same weight for each. Count `test`:
 all test views of the split. Count `regnerf`: the 25 views on which RegNeRF is tested (arXiv 2112.00724). Retrieval
 angle: between the camera that was asked for and that of the true picture which a prediction resembles most; median
-over views. Not computed: n/a."""
+over views. Camera error: between the camera that was asked for and the one that a meter reads off the prediction;
+median over views. Not computed: n/a."""
 ABOUT_RECOMPUTED = """Masks `recomputed`: approximations made from the data set's point clouds. They are not
 the masks of published scores, so such scores equal published ones only roughly."""
 
