@@ -363,7 +363,8 @@ def meter_for(
     "The meter for a scene: unless told otherwise, the learned one for square pictures of the embedded world."
     if callable(meter): return meter
     if meter not in ('auto', 'none', *METERS):
-        raise InputError(f"meter: found {meter!r}, expected 'auto', 'none', {', '.join(map(repr, METERS))} or a function")
+        known = ', '.join(map(repr, ('auto', 'none', *METERS)))
+        raise InputError(f'meter: found {meter!r}, expected {known} or a function')
     if meter != 'auto': return None if meter == 'none' else meter
     w, h = scene.views[0].size
     return 'learned' if 'toy' in scene.info and w == h else None
@@ -381,7 +382,7 @@ def measure_views(
     truth: Truth,
     meter=None,                 # what `meter_for` returned
     progress: bool = True,
-) -> list:                      # V dicts: camera_angle (degrees), camera_sure (0 to 1, None: unknown); empty without a meter
+) -> list:                      # V dicts: camera_angle (degrees), camera_sure (0 to 1, None: unknown); or empty
     "How far the camera of each prediction is from the one asked for, as seen from the scene's centre."
     if meter is None: return [{} for _ in truth.views]
     rows = []

@@ -31,7 +31,7 @@ from .scenes import Scene
 from .world import (CATEGORIES, FLOORS, LOOK_AT, OBJECT_COLORS, UNIT, Toy, caption, random_camera, random_toy,
                             render, render_views, toy_of)
 
-# %% ../nbs/02c_meter.ipynb #0f1b7ac0
+# %% ../nbs/02c_meter.ipynb #27cc1f7e
 @dataclass(frozen=True)
 class Measured:
     "A camera read off a picture."
@@ -47,8 +47,10 @@ class Measured:
     radius = property(lambda self: spherical(self.camera, self.center)[2], doc="in the scene's unit")
 
     def __repr__(self):
-        angles = f'azimuth {self.azimuth:.1f}±{self.azimuth_error:.1f}, elevation {self.elevation:.1f}±{self.elevation_error:.1f} degrees'
-        return f'Measured({angles}, radius {self.radius:.3g}±{self.radius_error:.2g}, sure {self.sure:.2f})'
+        azimuth = f'azimuth {self.azimuth:.1f}±{self.azimuth_error:.1f}'
+        elevation = f'elevation {self.elevation:.1f}±{self.elevation_error:.1f} degrees'
+        radius = f'radius {self.radius:.3g}±{self.radius_error:.2g}'
+        return f'Measured({azimuth}, {elevation}, {radius}, sure {self.sure:.2f})'
 
 # %% ../nbs/02c_meter.ipynb #23a2d04e
 def around(
@@ -119,17 +121,18 @@ def mismatch(
     error = (smooth(pictures, width) - smooth(target[None], width)).square().mean(1, keepdim=True)
     return (error*weights(cover)).mean((1, 2, 3)).double()
 
-# %% ../nbs/02c_meter.ipynb #c6ba403c
+# %% ../nbs/02c_meter.ipynb #30b96543
 @lru_cache(8)
 def look_around(
     toy: Toy,
     size: tuple,  # (width, height)
 ):                # poses [96, 5], pictures [96, 3, H, W], coverage [96, 1, H, W]; kept for the next call
     "A toy seen from every 15 degrees of the circle at four heights."
-    poses = torch.tensor([(a, e, 3.15, 0., 0.) for e in (8, 22, 36, 50) for a in range(0, 360, 15)], dtype=torch.float64)
+    poses = [(a, e, 3.15, 0., 0.) for e in (8, 22, 36, 50) for a in range(0, 360, 15)]
+    poses = torch.tensor(poses, dtype=torch.float64)
     return poses, *render_views(toy, [posed(p, size) for p in poses], samples=1)
 
-# %% ../nbs/02c_meter.ipynb #c2450207
+# %% ../nbs/02c_meter.ipynb #62d4d5ea
 NUDGE = torch.tensor([2., 1.5, .05, .02, .02], dtype=torch.float64)       # of a pose: degrees, degrees, world units
 LOWEST = torch.tensor([-math.inf, 0., 2.2, -.3, -.3], dtype=torch.float64)  # poses beyond are not considered
 HIGHEST = torch.tensor([math.inf, 80., 4.5, .3, .3], dtype=torch.float64)
@@ -140,7 +143,7 @@ def sensitivity(
     target: torch.Tensor,  # [3, H, W]
     width: int,            # of the blur, pixels
 ):                         # residuals [N, P], their change for one nudge of each number [N, 5, P]
-    "What remains unexplained, pixel by pixel, and how it depends on the pose. The residuals' squares add up to `mismatch`."
+    "What remains unexplained, pixel by pixel, and how it depends on the pose. The squares add up to `mismatch`."
     n, size = len(poses), (target.shape[-1], target.shape[-2])
     nudged = poses[:, None] + torch.cat([torch.zeros(1, 5, dtype=torch.float64), NUDGE.diag()])
     pictures, cover = render_views(toy, [posed(p, size) for p in nudged.flatten(0, 1)], samples=2, batch=32)
@@ -208,13 +211,13 @@ def search_camera(
     camera = posed(poses[0], (picture.shape[-1], picture.shape[-2]))
     return Measured(camera, LOOK_AT, *spread[:3].tolist(), sure)
 
-# %% ../nbs/02c_meter.ipynb #5518a178
+# %% ../nbs/02c_meter.ipynb #36f997f8
 NAMES = dict(category=tuple(CATEGORIES), color=OBJECT_COLORS, floor=FLOORS)
 
 def facts(
     toys: list,
     cameras: list,   # world units
-) -> dict:           # category, color, floor: [N] int64; azimuth (0 to 360), elevation: [N] degrees; radius: [N] world units
+) -> dict:           # category, color, floor: [N] int64; azimuth (0 to 360), elevation: [N] degrees; radius: [N]
     "What the judge should say about pictures of these toys from these cameras."
     out = {k: torch.tensor([names.index(getattr(t, k)) for t in toys]) for k, names in NAMES.items()}
     place = torch.tensor([spherical(c, LOOK_AT) for c in cameras], dtype=torch.float32)
@@ -276,8 +279,9 @@ def peak(
     p = p*sum(top.roll(i, -1) for i in (-2, -1, 0, 1, 2))
     return torch.rad2deg(torch.atan2((p*angle.sin()).sum(-1), (p*angle.cos()).sum(-1))) % 360, p.sum(-1)
 
-# %% ../nbs/02c_meter.ipynb #b91b15ee
-SCALES = dict(azimuth=(0., 30.), elevation=(30., 30.), radius=(3.15, .5))  # what the network calls 0, and 1, in degrees and world units
+# %% ../nbs/02c_meter.ipynb #46856371
+#: What the network calls 0, and how much it calls 1: degrees, and world units
+SCALES = dict(azimuth=(0., 30.), elevation=(30., 30.), radius=(3.15, .5))
 
 def laplace(
     error: torch.Tensor,    # [N]
@@ -302,13 +306,13 @@ def judge_loss(
         loss = loss + laplace(out[k][:, 0]-(truth[k]-zero)/one, out[k][:, 1])
     return loss
 
-# %% ../nbs/02c_meter.ipynb #09da07ec
+# %% ../nbs/02c_meter.ipynb #90d17915
 @torch.no_grad()
 def read(
     judge: Judge,
     pictures: torch.Tensor,  # [N, 3, 64, 64] in [0, 1]
     batch: int = 128,
-) -> dict:  # `facts`; azimuth_error, elevation_error (degrees), radius_error (world units): probable errors; sure, 0 to 1
+) -> dict:  # `facts`; probable errors azimuth_error, elevation_error (degrees), radius_error; sure, 0 to 1: each [N]
     "The judge's opinion, and how sure it is."
     outs = [judge(x) for x in pictures.split(batch)]
     out = {k: torch.cat([o[k] for o in outs]) for k in outs[0]}
@@ -319,11 +323,11 @@ def read(
         said[f'{k}_error'] = one*math.log(2)*out[k][:, -1].clamp(-7, 4).exp()
     return said
 
-# %% ../nbs/02c_meter.ipynb #e82870d9
+# %% ../nbs/02c_meter.ipynb #f2fb5fb8
 @dataclass
 class JudgeConfig:
     "How a judge is trained."
-    folder: str = 'runs/tiny'  # a training of the embedded model, whose pictures are used; judge.safetensors is its state
+    folder: str = 'runs/tiny'  # of a training of the embedded model: its pictures are used; the state goes there
     model: str = ''            # folder of the model whose autoencoder gives pictures back; '': the one that ships
     file: str = ''             # where the judge is written; '': folder/meter.safetensors
     seed: int = 0
@@ -343,16 +347,18 @@ class JudgeConfig:
     torch_device = PretrainConfig.torch_device
     target = property(lambda self: Path(self.file or Path(self.folder)/'meter.safetensors'), doc='where it is written')
 
-# %% ../nbs/02c_meter.ipynb #29eaed3c
+# %% ../nbs/02c_meter.ipynb #272772ff
 def train_judge(
     config: JudgeConfig,
 ) -> Judge:  # averaged, in evaluation mode
     "Learn to judge; started again, it goes on where it was."
-    of = PretrainConfig(config.folder, config.seed, config.size, config.pictures, config.view_fraction, device=config.device)
+    same = ('folder', 'seed', 'size', 'pictures', 'view_fraction', 'device')
+    of = PretrainConfig(**{k: getattr(config, k) for k in same})
     make_pictures(of)
     pictures, truth, device = read_pictures(of)[0], recall(of, config.pictures), config.torch_device
     if pictures.shape[-2:] != (64, 64):
-        raise InputError(f"{config.folder}/pictures: expected pictures of 64x64 pixels, found {pictures.shape[-1]}x{pictures.shape[-2]}")
+        found = f'{pictures.shape[-1]}x{pictures.shape[-2]}'
+        raise InputError(f'{config.folder}/pictures: expected pictures of 64x64 pixels, found {found}')
     model = Path(config.model or str(files('viewneti')/'assets'/'tiny'))
     if not (model/'vae').is_dir(): raise InputError(f"{model}: expected a model's folder with vae/, found none")
     vae = AutoencoderKL.from_pretrained(model/'vae', torch_dtype=torch.float32)
@@ -369,7 +375,8 @@ def train_judge(
         with torch.autocast(device, torch.bfloat16, enabled=config.half):
             out = judge(x.to(device, memory_format=torch.channels_last))
         return judge_loss({k: v.cpu() for k, v in out.items()}, {k: v[at] for k, v in truth.items()})
-    judge = run_stage(config, 'judge', dict(judge=judge), loss_at, config.steps, config.lr)['average_judge'].eval().cpu()
+    averages = run_stage(config, 'judge', dict(judge=judge), loss_at, config.steps, config.lr)
+    judge = averages['average_judge'].eval().cpu()
     save_judge(judge, config.target, steps=config.steps, seed=config.seed)
     return judge
 
@@ -384,7 +391,7 @@ def save_judge(
     state = {k: v.detach().half().contiguous() if v.is_floating_point() else v for k, v in state.items()}
     with write_whole(file) as part: save_file(state, part, metadata={'viewneti': json.dumps(numbers)})
 
-# %% ../nbs/02c_meter.ipynb #6371be3e
+# %% ../nbs/02c_meter.ipynb #a49bbd1c
 def load_judge(
     file=None,  # written by `save_judge`; None: the one that ships
 ) -> Judge:     # `InputError` where the file is no judge
@@ -394,7 +401,8 @@ def load_judge(
     try: state, judge = load_file(file), Judge()
     except SafetensorError as e: raise InputError(f"{file}: expected a judge, found a damaged file ({e})") from None
     wanted = {k: v.shape for k, v in judge.state_dict().items()}
-    if {k: v.shape for k, v in state.items()} != wanted: raise InputError(f"{file}: expected a judge, found other weights")
+    if {k: v.shape for k, v in state.items()} != wanted:
+        raise InputError(f'{file}: expected a judge, found other weights')
     judge.load_state_dict(state)
     return judge.eval()
 
@@ -426,14 +434,15 @@ def in_scene(
     return replace(measured, camera=Camera(c.K, c.R, c.t*UNIT, c.size), center=tuple(scene.center.tolist()),
                    radius_error=measured.radius_error*UNIT)
 
-# %% ../nbs/02c_meter.ipynb #c91ae7b9
+# %% ../nbs/02c_meter.ipynb #38b3a684
 METERS = dict(search=lambda picture, scene: in_scene(search_camera(picture, toy_of(scene)), scene),
               learned=lambda picture, scene: in_scene(read_camera(picture), scene) if scene else read_camera(picture))
 
 def measure_camera(
     picture: torch.Tensor,  # [3, H, W] in [0, 1]
     scene: Scene = None,    # what it shows, if that is known
-    meter=None,             # 'search', 'learned', or a function (picture, scene) -> `Measured` or `Camera`; None: the best there is
+    meter=None,             # 'search', 'learned', or a function (picture, scene) -> `Measured` or `Camera`;
+                            # None: 'search' where there is a scene, else 'learned'
 ) -> Measured:              # in the scene's unit; `InputError` where the meter cannot say anything about the picture
     "From which camera is this picture?"
     if picture.ndim != 3 or picture.shape[0] != 3:
@@ -445,10 +454,11 @@ def measure_camera(
     if isinstance(meter, str) and scene is not None: toy_of(scene)    # says what is wrong with other scenes
     found = (METERS[meter] if isinstance(meter, str) else meter)(picture.detach().float().cpu(), scene)
     if isinstance(found, Camera): found = Measured(found, LOOK_AT if scene is None else tuple(scene.center.tolist()))
-    if not isinstance(found, Measured): raise InputError(f"meter: expected it to return a Measured or a Camera, found {type(found).__name__}")
+    if not isinstance(found, Measured):
+        raise InputError(f'meter: expected it to return a Measured or a Camera, found {type(found).__name__}')
     return found
 
-# %% ../nbs/02c_meter.ipynb #28353d9a
+# %% ../nbs/02c_meter.ipynb #6f76fc2a
 def meter_errors(
     measured: list,   # of `Measured`
     cameras: list,    # the true ones, in the same unit
@@ -457,7 +467,8 @@ def meter_errors(
     out = {}
     for j, k in enumerate(SCALES):
         true = [spherical(c, m.center)[j] for c, m in zip(cameras, measured)]
-        errors = torch.tensor([around(getattr(m, k), t) if k == 'azimuth' else abs(getattr(m, k)-t) for m, t in zip(measured, true)])
+        apart = around if k == 'azimuth' else lambda a, b: abs(a-b)
+        errors = torch.tensor([apart(getattr(m, k), t) for m, t in zip(measured, true)])
         out[k] = errors.median().item()
         out[f'{k}_within'] = (errors < torch.tensor([getattr(m, f'{k}_error') for m in measured])).float().mean().item()
         if k == 'azimuth': out['wrong_side'] = (errors > 30).float().mean().item()

@@ -59,7 +59,8 @@ def evaluate_runs(
     return done
 
 # %% ../nbs/07a_protocol.ipynb #e323376d
-SETTINGS = ('mode', 'model', 'background', 'masks', 'size', 'draw_size', 'sampler_steps', 'guidance', 'retrieval', 'meter')
+SETTINGS = ('mode', 'model', 'background', 'masks', 'size', 'draw_size', 'sampler_steps', 'guidance', 'retrieval',
+            'meter')
 SCORES = ('psnr', 'ssim', 'lpips', 'retrieval_angle', 'camera_angle', 'nearest_view_psnr')
 #: fields of a run's configuration, beside the `FREE` ones, that do not tell methods apart or have a column already
 NOT_METHOD = ('scene', 'scenes', 'model', 'mode', 'split', 'object_token', 'object_tokens', 'object_word',

@@ -6,10 +6,11 @@
 __all__ = ['judge_errors', 'draw', 'score_words', 'octants', 'plot_cameras_drawn', 'lands', 'score_phrases', 'gather_scores',
            'reached', 'note_scores', 'score_model']
 
-# %% ../nbs/02d_scores.ipynb #12bab00e
+# %% ../nbs/02d_scores.ipynb #2f37db37
 import json, random
 from importlib.resources import files
 from pathlib import Path
+from statistics import fmean
 
 import matplotlib.pyplot as plt
 import torch
@@ -51,7 +52,7 @@ def draw(
                   generator=noise[i:i+batch]).images for i in range(0, len(prompts), batch)]
     return torch.cat(parts).float().cpu()
 
-# %% ../nbs/02d_scores.ipynb #8deb7ab7
+# %% ../nbs/02d_scores.ipynb #07838bd3
 def score_words(
     pipe: StableDiffusionPipeline,
     judge: Judge,
@@ -68,7 +69,8 @@ def score_words(
     drawn = {k: [NAMES[k][i] for i in said[k]] for k in NAMES}
     scores = {k: sum(a == b for a, b in zip(asked[k], drawn[k]))/captions for k in NAMES}
     mistakes = {k: sorted(f'{a} -> {b}' for a, b in zip(asked[k], drawn[k]) if a != b) for k in NAMES}
-    return scores | dict(mistakes=mistakes, azimuth=said['azimuth'].tolist(), elevation=said['elevation'].tolist()), pictures, toys
+    angles = {k: said[k].tolist() for k in ('azimuth', 'elevation')}
+    return scores | dict(mistakes=mistakes) | angles, pictures, toys
 
 # %% ../nbs/02d_scores.ipynb #9112cf9a
 def octants(
@@ -77,20 +79,22 @@ def octants(
     "The share of cameras in each eighth of the circle, from the front on."
     return (torch.histc(torch.tensor(azimuth) % 360, 8, 0, 360)/len(azimuth)).tolist()
 
-# %% ../nbs/02d_scores.ipynb #e2a04184
+# %% ../nbs/02d_scores.ipynb #3e368530
 def plot_cameras_drawn(
     scores: dict,  # label -> what `score_words` returned
 ):
     "Azimuths and elevations of samples, beside the training distribution."
-    with plt.rc_context(STYLE): fig, axes = plt.subplots(1, 2, figsize=(7, 2.6), sharey=True)
-    for ax, key, (low, high), (first, last) in zip(axes, ('azimuth', 'elevation'), ((0, 360), (0, 66)), ((0, 360), (4, 60))):
+    with plt.rc_context(STYLE): fig, axes = plt.subplots(1, 2, figsize=(7, 2.8))
+    panels = dict(azimuth=(0, 360, 0, 360), elevation=(0, 66, 4, 60))   # range shown, range in training
+    for ax, (key, (low, high, first, last)) in zip(axes, panels.items()):
         for (label, s), color in zip(scores.items(), ('blue', 'orange', 'green')):
-            ax.hist(s[key], 12, range=(low, high), density=True, histtype='step', lw=2, color=PALETTE[color], label=label)
+            ax.hist(s[key], 12, (low, high), density=True, histtype='step', lw=2, color=PALETTE[color], label=label)
         level = 1/(last-first)
-        ax.plot([first, first, last, last], [0, level, level, 0], color=PALETTE['black'], ls='--', label='training pictures')
-        ax.set(xlabel=f'{key}, degrees', yticks=[])
+        ax.plot([first, first, last, last], [0, level, level, 0], '--', color=PALETTE['black'], label='training pictures')
+        ax.set(xlabel=f'{key}, degrees', yticks=[], ylim=(0, None))
     axes[0].set_ylabel('density')
-    axes[1].legend(fontsize=9)
+    axes[0].set_ylim(0, 2*axes[0].get_ylim()[1])   # room for the legend
+    axes[0].legend(fontsize=9, loc='upper right')
     return fig
 
 # %% ../nbs/02d_scores.ipynb #4092a205
@@ -124,7 +128,7 @@ def score_phrases(
         scores[phrase] = tuple(hits)
     return scores, pictures
 
-# %% ../nbs/02d_scores.ipynb #ad3b8d0b
+# %% ../nbs/02d_scores.ipynb #0371e330
 def gather_scores(
     folder,          # of the model
     psnr: float,     # of its autoencoder on held-out renders, decibels
@@ -134,18 +138,21 @@ def gather_scores(
 ) -> dict:           # name -> dict(what, score, goal, unit)
     "Every score with its goal, as it goes on the card."
     row = lambda what, score, goal=None, unit='': dict(what=what, score=round(score, 4), goal=goal, unit=unit)
-    mean = lambda i, kind: (lambda v: sum(v)/len(v))([s[i] for p, s in phrases.items() if bool(VIEW_PHRASES[p][0]) in kind])
+    mean = lambda i, kind: fmean(s[i] for p, s in phrases.items() if bool(VIEW_PHRASES[p][0]) in kind)
+    spelled = {k: k.replace('color', 'colour') for k in NAMES}
     size = sum(f.stat().st_size for f in Path(folder).rglob('*') if f.is_file())/1e6
     out = dict(size=row('size of the folder, at most', size, 30., 'MB'),
                autoencoder_psnr=row('autoencoder, PSNR on held-out renders', psnr, 30., 'dB'))
-    for k in NAMES: out[k] = row(f"{k.replace('color', 'colour')} right, of {len(words['azimuth'])} sampled captions", words[k], .95)
+    for k in NAMES: out[k] = row(f"{spelled[k]} right, of {len(words['azimuth'])} sampled captions", words[k], .95)
     out['view_phrases'] = row(f'view phrases obeyed, {len(phrases)} phrases', mean(0, (True, False)), .9)
     out['side_phrases'] = row('of them, phrases for a side', mean(0, (True,)))
     out['height_phrases'] = row('of them, phrases for a height', mean(0, (False,)))
     out['view_phrases_near'] = row('view phrases obeyed within 10 degrees', mean(1, (True, False)))
-    out['fullest_octant'] = row('fullest eighth of the circle without view words (even: 0.125)', max(octants(words['azimuth'])))
-    for k in NAMES: out[f'judge_{k}'] = row(f"the judge itself: {k.replace('color', 'colour')} right on held-out renders", errors[k])
-    for k, goal in (('azimuth', 5.), ('elevation', 3.)): out[f'meter_{k}'] = row(f'the learned meter: median error of the {k}, at most', errors[k], goal, 'degrees')
+    fullest = max(octants(words['azimuth']))
+    out['fullest_octant'] = row('fullest eighth of the circle without view words (even: 0.125)', fullest)
+    for k in NAMES: out[f'judge_{k}'] = row(f'the judge itself: {spelled[k]} right on held-out renders', errors[k])
+    for k, goal in (('azimuth', 5.), ('elevation', 3.)):
+        out[f'meter_{k}'] = row(f'the learned meter: median error of the {k}, at most', errors[k], goal, 'degrees')
     return out
 
 # %% ../nbs/02d_scores.ipynb #de9e3396
@@ -156,18 +163,18 @@ def reached(
     if score['goal'] is None: return None
     return score['score'] <= score['goal'] if score['what'].endswith('at most') else score['score'] >= score['goal']
 
-# %% ../nbs/02d_scores.ipynb #250d559c
+# %% ../nbs/02d_scores.ipynb #a8007fb4
 def note_scores(
     folder,        # of a finished model, with its card.json
     scores: dict,  # of `gather_scores`
 ):
     "Put the scores on the model's card, and write its README again."
     file = Path(folder)/'card.json'
-    if not file.is_file(): raise InputError(f"{file}: expected the card of a model of the embedded world, found no such file")
+    if not file.is_file(): raise InputError(f'{file}: expected the card of an embedded model, found no such file')
     write_json(file, read_json(file) | dict(scores=scores))
     write_card(folder)
 
-# %% ../nbs/02d_scores.ipynb #dbd2a636
+# %% ../nbs/02d_scores.ipynb #e494dd7b
 def score_model(
     folder,              # of a model of the embedded world, saved for diffusers, with its card.json
     captions: int = 256,
@@ -176,8 +183,10 @@ def score_model(
     judge: Judge = None, # None: the one that ships
 ) -> dict:               # of `gather_scores`
     "All scores of a model; they also go on its card. A few minutes on a processor."
-    if not (Path(folder)/'card.json').is_file(): raise InputError(f"{folder}: expected a model's folder with card.json, found none")
-    pipe, judge = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(torch.float32), judge or load_judge()
+    if not (Path(folder)/'card.json').is_file():
+        raise InputError(f"{folder}: expected a model's folder with card.json, found none")
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(torch.float32)
+    judge = judge or load_judge()
     side = pipe.unet.config.sample_size*pipe.vae_scale_factor
     if side != 64: raise InputError(f"{folder}: expected a model that draws 64x64 pixels, found {side}x{side}")
     pipe.set_progress_bar_config(disable=True)

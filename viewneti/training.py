@@ -7,7 +7,7 @@ __all__ = ['training_size', 'own_size', 'new_mappers', 'add_mappers', 'read_pict
            'training_loss', 'scene_at', 'processes', 'Stepper', 'start_tracker', 'draw_views', 'validate_run',
            'Prepared', 'prepare', 'describe', 'Journal', 'take_step', 'fit', 'plot_losses']
 
-# %% ../nbs/06_training.ipynb #0aad89b0
+# %% ../nbs/06_training.ipynb #8a7a366e
 import json, math, shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ from accelerate.tracking import TensorBoardTracker, WandBTracker
 from accelerate.utils import reduce
 from diffusers.optimization import get_scheduler
 from fastcore.basics import patch
-from torch.nn.utils import parameters_to_vector
 from torchvision.utils import make_grid, save_image
 from tqdm.auto import tqdm
 
@@ -32,6 +31,7 @@ from .experiment import (MODES, FitConfig, Run, captions_for, check_view_mapper,
                                  objects_of, open_run, open_scene, resolve)
 from .mappers import load_mapper
 from .models import ViewNeTI
+from .pretraining import mean_gradients
 from .scenes import Scene
 
 # %% ../nbs/06_training.ipynb #31417980
@@ -218,15 +218,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(
             model.device.type, enabled=config.precision == 'float16' and model.device.type == 'cuda')
 
-# %% ../nbs/06_training.ipynb #d24c3581
-@patch
-def average_gradients(self: Stepper):
-    "The mean of every gradient over the processes."
-    if self.state.num_processes == 1: return
-    moved = [p for p in self.parameters if p.grad is not None]  # other scenes' objects rest
-    mean = reduce(parameters_to_vector([p.grad for p in moved]), 'mean')
-    for p, g in zip(moved, mean.split([p.numel() for p in moved])): p.grad = g.view_as(p)
-
+# %% ../nbs/06_training.ipynb #f6b2ec79
 @patch
 def step(self: Stepper,
     loss_of,             # function of a part's number -> loss of that batch
@@ -242,7 +234,7 @@ def step(self: Stepper,
     if not math.isfinite(loss):
         raise FloatingPointError(f'step {step}: the loss is {loss}; '
                                  f'try a smaller learning rate than {self.config.lr} or precision float32')
-    self.average_gradients()
+    mean_gradients(self.parameters, self.state)  # of the other processes; other scenes' objects rest
     for group in self.optimizer.param_groups: group['lr'] = self.lr*self.rate(step)
     self.scaler.step(self.optimizer)
     self.scaler.update()
