@@ -79,7 +79,7 @@ def octants(
     "The share of cameras in each eighth of the circle, from the front on."
     return (torch.histc(torch.tensor(azimuth) % 360, 8, 0, 360)/len(azimuth)).tolist()
 
-# %% ../nbs/02d_scores.ipynb #3e368530
+# %% ../nbs/02d_scores.ipynb #4cc980fc
 def plot_cameras_drawn(
     scores: dict,  # label -> what `score_words` returned
 ):
@@ -90,7 +90,8 @@ def plot_cameras_drawn(
         for (label, s), color in zip(scores.items(), ('blue', 'orange', 'green')):
             ax.hist(s[key], 12, (low, high), density=True, histtype='step', lw=2, color=PALETTE[color], label=label)
         level = 1/(last-first)
-        ax.plot([first, first, last, last], [0, level, level, 0], '--', color=PALETTE['black'], label='training pictures')
+        edges = [first, first, last, last]
+        ax.plot(edges, [0, level, level, 0], '--', color=PALETTE['black'], label='training pictures')
         ax.set(xlabel=f'{key}, degrees', yticks=[], ylim=(0, None))
     axes[0].set_ylabel('density')
     axes[0].set_ylim(0, 2*axes[0].get_ylim()[1])   # room for the legend
