@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['EXTRA_WORDS', 'SHEET', 'CARD', 'PretrainConfig', 'processes', 'own_rows', 'check_config', 'draw_pictures',
            'make_pictures', 'read_pictures', 'learn_merges', 'make_tokenizer', 'strip_view', 'thin_view_words',
-           'caption_ids', 'learning_rate', 'update_average', 'mean_gradients', 'descend', 'save_stage', 'align_moments',
-           'run_stage', 'build_autoencoder', 'autoencoder_loss', 'train_autoencoder', 'autoencoder_psnr',
-           'encode_pictures', 'build_denoiser', 'denoiser_loss', 'assemble', 'latent_map', 'translate_unet',
-           'transplant', 'sample_sheet', 'save_sheet', 'train_denoiser', 'draw_held_out', 'measure', 'score_table',
-           'write_card', 'save_model', 'compress', 'pretrain', 'share_stages', 'view_word_configs',
-           'train_view_fractions']
+           'caption_ids', 'learning_rate', 'update_average', 'mean_gradients', 'descend', 'save_stage', 'run_stage',
+           'build_autoencoder', 'autoencoder_loss', 'train_autoencoder', 'autoencoder_psnr', 'encode_pictures',
+           'build_denoiser', 'denoiser_loss', 'assemble', 'latent_map', 'translate_unet', 'transplant', 'sample_sheet',
+           'save_sheet', 'train_denoiser', 'draw_held_out', 'measure', 'score_table', 'write_card', 'save_model',
+           'compress', 'pretrain', 'share_stages', 'view_word_configs', 'train_view_fractions']
 
 # %% ../nbs/02b_pretraining.ipynb #a7e8f5bb
 import copy, json, math, os, platform, random, shutil, time
@@ -286,16 +285,7 @@ def save_stage(
         with write_whole(file.with_stem(f'{name}-before-decay')) as part: shutil.copy(file, part)
     with write_whole(file.with_suffix('.jsonl')) as part: part.write_text('\n'.join(lines)+'\n')
 
-# %% ../nbs/02b_pretraining.ipynb #2aadbd2b
-def align_moments(
-    optimizer,   # whose state was just read from a file
-):
-    "Lay the optimizer's moments out in memory like their parameters, as its fused kernels expect."
-    for p, state in optimizer.state.items():
-        for name, value in state.items():
-            if value.shape == p.shape: state[name] = torch.empty_like(p).copy_(value)
-
-# %% ../nbs/02b_pretraining.ipynb #8f28473e
+# %% ../nbs/02b_pretraining.ipynb #d4c42d67
 def run_stage(
     config: PretrainConfig,
     name: str,         # of the stage: its state is `folder/name.safetensors`, its log `folder/name.jsonl`
@@ -311,7 +301,6 @@ def run_stage(
     optimizer = torch.optim.AdamW([p for m in modules.values() for p in m.parameters()], lr, betas=(.9, .99),
                                   weight_decay=1e-2, fused=True)
     before = load_state(file, modules | averages, optimizer) if file.exists() else dict(step=0)
-    align_moments(optimizer)
     start, began, log = before['step'], time.time()-before.get('seconds', 0), file.with_suffix('.jsonl')
     lines = [l for l in (log.read_text().splitlines() if log.exists() else []) if json.loads(l)['step'] <= start]
     bar = tqdm(range(start, steps), desc=name, initial=start, total=steps, disable=not state.is_main_process)
