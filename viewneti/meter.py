@@ -16,7 +16,6 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -24,11 +23,11 @@ from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from .cameras import PALETTE, STYLE, Camera, InputError, spherical, view_angle
+from .cameras import Camera, InputError, spherical
 from .checkpoints import epoch_order, step_generator, write_whole
-from .pretraining import PretrainConfig, make_pictures, read_pictures, run_stage
+from .pretraining import PretrainConfig, draw_toys, make_pictures, read_pictures, run_stage
 from .scenes import Scene
-from .world import (CATEGORIES, FLOORS, LOOK_AT, OBJECT_COLORS, UNIT, Toy, caption, random_camera, random_toy,
+from .world import (CATEGORIES, FLOORS, LOOK_AT, OBJECT_COLORS, UNIT, Toy, random_camera, random_toy,
                             render, render_views, toy_of)
 
 # %% ../nbs/02c_meter.ipynb #27cc1f7e
@@ -230,13 +229,10 @@ def recall(
     shard: int = 800,   # pictures a file, as in `make_pictures`
 ) -> dict:              # `facts`
     "Facts about the pictures of a training: toys and cameras are drawn again, pictures are not."
-    toys, cameras, names = [], [], list(CATEGORIES)
+    toys, cameras = [], []
     for i, first in enumerate(range(0, n, shard)):
         rng, count = random.Random(f'{config.seed}/{i}'), min(shard, config.pictures-first)
-        for start in range(0, count, 16):
-            some = [random_toy(rng, names[start//16 % len(names)]) for _ in range(min(16, count-start))]
-            views = [random_camera(rng, (config.size, config.size)) for _ in some]
-            for t, c in zip(some, views): [caption(t, c, rng, config.view_fraction) for _ in range(4)]
+        for some, views, _ in draw_toys(count, rng, config.size, config.view_fraction):
             toys, cameras = toys+some, cameras+views
     return facts(toys[:n], cameras[:n])
 
