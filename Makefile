@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 REQUIREMENTS := settings.ini setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-slow step docs clean
+.PHONY: help install install-dev demo explore test test-slow test-browser step docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ $(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
 $(VENV)/.installed-dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "Installing viewneti, its libraries and the tools for working on it: a few minutes the first time"
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-notebooks
+
+$(VENV)/.installed-notebooks: $(REQUIREMENTS) | $(BIN)/python
+	@echo "Installing viewneti, its libraries and Jupyter: a few minutes the first time"
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[notebooks]'
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed  ## The environment for using viewneti
@@ -30,11 +35,17 @@ install-dev: $(VENV)/.installed-dev  ## The environment for working on viewneti
 demo: install  ## Learn the view tokens of one scene of the embedded world; results in runs/demo
 	$(BIN)/viewneti demo
 
+explore: $(VENV)/.installed-notebooks  ## Turn a camera around an object in the browser; stop with Ctrl-C
+	$(BIN)/viewneti explore
+
 test: install-dev  ## Every test: the notebooks and tests/
 	$(BIN)/python tools/run_tests.py
 
 test-slow: install-dev  ## The same, with the cells marked slow
 	$(BIN)/python tools/run_tests.py --slow
+
+test-browser: install-dev  ## The site and the explorer in a real browser (Chromium or Chrome)
+	$(BIN)/python -m pytest -q tests/browser
 
 step: install-dev  ## Bring notebooks, package and README in step: run before each commit
 	$(BIN)/nbdev_clean

@@ -1,4 +1,4 @@
-"""Write README.md from nbs/index.ipynb. Links and pictures are made relative to the repository's top."""
+"""Write README.md from nbs/index.ipynb, without its frames. Links and pictures are made relative to the repository's top."""
 import posixpath
 import re
 import shutil
@@ -6,11 +6,12 @@ import shutil
 import nbformat
 from nbconvert import MarkdownExporter
 
-from notebooks import NBS, ROOT, for_reading
+from notebooks import NBS, ROOT, cell_options, for_reading
 
 FILES = "index_files"  # where pictures that cells drew are put, as nbdev does
 MARKDOWN_LINK = re.compile(r"(\]\()([^)\s]+)")
 HTML_LINK = re.compile(r"""(\b(?:src|href)=["'])([^"']+)""")
+FRAME = re.compile(r"<iframe\b.*?</iframe>", re.S)  # repositories show none
 FENCED = re.compile(r"(^```.*?^```)", re.M | re.S)
 
 
@@ -28,6 +29,15 @@ def relink(text):
     return "".join(parts)
 
 
+def with_captions(text, figures):
+    "Give pictures that cells drew the alternative text and the caption of their cell: its options by its number."
+    for i, options in figures.items():
+        alt, cap = options.get("fig-alt", ""), options.get("fig-cap")
+        shown = f"![{alt}](\\1)" + (f"\n\n*{cap}*" if cap else "")
+        text = re.sub(rf"!\[\w+\]\(({FILES}/index_{i}_[^)]+)\)", lambda m: m.expand(shown), text)
+    return text
+
+
 def main():
     nb = nbformat.reads(for_reading(NBS/"index.ipynb"), as_version=4)
     text, resources = MarkdownExporter().from_notebook_node(nb, {"output_files_dir": FILES, "unique_key": "index"})
@@ -35,7 +45,7 @@ def main():
     for name, data in resources["outputs"].items():
         (ROOT/name).parent.mkdir(exist_ok=True)
         (ROOT/name).write_bytes(data)
-    text = re.sub(r"\n{3,}", "\n\n", relink(text)).strip()
+    text = re.sub(r"\n{3,}", "\n\n", relink(FRAME.sub("", text))).strip()
     note = "<!-- Written by tools/readme.py from nbs/index.ipynb: edit that. -->\n\n"
     (ROOT/"README.md").write_text(f"{note}{text}\n", encoding="utf-8")
 
