@@ -1,4 +1,5 @@
 """Tests of the scripts in tools/ and of the files at the top, which no notebook tests."""
+import re
 import sys
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/"tools"))
-from notebooks import for_reading  # noqa: E402
-from readme import relink  # noqa: E402
+from notebooks import cell_options, for_reading  # noqa: E402
+from readme import relink, with_captions  # noqa: E402
 
 
 @pytest.mark.parametrize("written, expected", [
@@ -24,6 +25,17 @@ from readme import relink  # noqa: E402
 ])
 def test_readme_links_start_at_the_top(written, expected):
     assert relink(written) == expected
+
+
+def test_readme_figures_have_the_text_and_the_caption_of_their_cell():
+    options = {3: {"fig-alt": "Six ducks.", "fig-cap": "Ducks."}}
+    text = with_captions("before\n![png](index_files/index_3_0.png)\nafter", options)
+    assert text == "before\n![Six ducks.](index_files/index_3_0.png)\n\n*Ducks.*\nafter"
+
+
+def test_options_stand_above_the_code_and_are_taken_off():
+    options, code = cell_options('#| slow\n#| fig-cap: "a: b"\n#| export\nx = 1\n#| fig-alt: "too late"')
+    assert options == {"fig-cap": "a: b"} and code == 'x = 1\n#| fig-alt: "too late"'
 
 
 def test_hidden_cells_go_and_exported_code_stays(tmp_path):
@@ -41,6 +53,40 @@ def test_a_cell_without_echo_keeps_its_output_alone(tmp_path):
     assert read.cells[0].source == "the table" and read.cells[0].cell_type == "markdown"
 
 
+NOTEBOOKS = [nb for nb in sorted((ROOT/"nbs").rglob("*.ipynb"))
+             if not any(part.startswith((".", "_")) for part in nb.relative_to(ROOT/"nbs").parts)]
+PICTURE = re.compile(r"!\[([^\]]*)\]\(|<img\b[^>]*>")  # in Markdown
+
+
+def unlabelled(nb):
+    "Pictures of a notebook that have no caption or no alternative text, a line each."
+    for cell in nbformat.read(nb, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            for picture in PICTURE.finditer(cell.source):
+                alt = picture[1] or re.search(r"""\balt=["']([^"']+)""", picture[0])
+                if not alt: yield f"{nb.name}, cell {cell.id}: {picture[0]} has no alternative text"
+        elif any(kind.startswith("image/") for out in cell.get("outputs", []) for kind in out.get("data", {})):
+            options, _ = cell_options(cell.source)
+            for key in ("fig-cap", "fig-alt"):
+                if not str(options.get(key) or "").strip(): yield f"{nb.name}, cell {cell.id}: a figure without {key}"
+
+
+@pytest.mark.parametrize("nb", NOTEBOOKS, ids=lambda nb: nb.relative_to(ROOT/"nbs").as_posix())
+def test_every_figure_has_a_caption_and_alternative_text(nb):
+    assert not list(unlabelled(nb))
+
+
+def test_figures_and_pictures_without_text_are_named(tmp_path):
+    picture = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": "<Figure>"})
+    cells = [new_code_cell('#| fig-cap: "Seen."\nplot()', outputs=[picture], id="bare"),
+             new_code_cell('#| fig-cap: "Seen."\n#| fig-alt: "A line."\nplot()', outputs=[picture], id="good"),
+             new_markdown_cell("![](a.png) ![a duck](a.png)", id="mark"),
+             new_markdown_cell("<img src='a.png'>", id="html")]
+    nbformat.write(new_notebook(cells=cells), tmp_path/"thing.ipynb")
+    assert [line.split(":")[0] for line in unlabelled(tmp_path/"thing.ipynb")] == [
+        "thing.ipynb, cell bare", "thing.ipynb, cell mark", "thing.ipynb, cell html"]
+
+
 def pages(contents):
     "All pages named in a sidebar's contents, in order."
     for entry in contents:
@@ -52,9 +98,7 @@ def test_every_notebook_is_in_the_sidebar():
     config = yaml.safe_load((ROOT/"_quarto.yml").read_text())
     guide = next(bar for bar in config["website"]["sidebar"] if bar["id"] == "guide")
     listed = [page for page in pages(guide["contents"]) if page.endswith(".ipynb")]
-    present = [nb.relative_to(ROOT/"nbs").as_posix() for nb in (ROOT/"nbs").rglob("*.ipynb")
-               if not any(part.startswith((".", "_")) for part in nb.relative_to(ROOT/"nbs").parts)]
-    assert sorted(listed) == sorted(present)
+    assert sorted(listed) == sorted(nb.relative_to(ROOT/"nbs").as_posix() for nb in NOTEBOOKS)
 
 
 def test_notebooks_are_small_enough_to_read_online():

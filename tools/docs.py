@@ -1,7 +1,8 @@
-"""Build the documentation site in _docs, and check its links. No cell is executed: saved outputs are shown.
+"""Build the documentation site in _docs, and check it. No cell is executed: saved outputs are shown.
 
 The notebooks are prepared in _proc, and pages of reference are made there from the code. Then smalldocs renders that
-folder by _quarto.yml; or, with --quarto, Quarto does.
+folder by _quarto.yml; or, with --quarto, Quarto does. What pages would load from other hosts goes (own_host.py), and
+the result is read page by page (check_site.py).
 """
 import argparse
 import shutil
@@ -14,7 +15,9 @@ from nbdev.config import get_config
 from nbdev.doclinks import nbglob
 from smalldocs import api
 
+from check_site import check
 from notebooks import NBS, ROOT, for_reading
+from own_host import keep_to_own_host
 
 PROC, SITE = ROOT/"_proc", ROOT/"_docs"
 PAGES = ["CHANGELOG.md", "CONTRIBUTING.md"]  # pages of the site that lie at the repository's top
@@ -33,10 +36,18 @@ def prepare():
 
 def with_patched(
     unwrapped,  # smalldocs' function that finds the function behind what a class holds
+    methods,  # smalldocs' function that lists what a class holds
     entry,  # smalldocs' function that writes one symbol
 ):
-    "Those two functions, made to know properties too, and the class methods that fastcore's `patch` makes."
+    "Those functions, made to know properties too, and the class methods that fastcore's `patch` makes."
     properties = set()
+
+    def methods_(klass, private=False):
+        for name, held in vars(klass).items():
+            if isinstance(held, property) and held.fget.__name__ == "<lambda>":  # it is called as the property is
+                held.fget.__name__, held.fget.__qualname__ = name, f"{klass.__qualname__}.{name}"
+                held.fget.__doc__ = held.__doc__
+        return methods(klass, private)
 
     def unwrapped_(obj):
         if isinstance(obj, property): properties.add(obj.fget)
@@ -46,13 +57,13 @@ def with_patched(
         text = entry(sym, level)
         return text.replace(f"{sym.__qualname__}()", sym.__qualname__, 1) if sym in properties else text
 
-    return unwrapped_, entry_
+    return unwrapped_, methods_, entry_
 
 
 def reference():
     "Write a page of reference for each module in _proc/api, and the index by which names in backticks become links."
     cfg = get_config()
-    api.unwrapped, api.entry = with_patched(api.unwrapped, api.entry)
+    api.unwrapped, api.methods, api.entry = with_patched(api.unwrapped, api.methods, api.entry)
     source = f"{cfg.git_url}/blob/{cfg.branch}"
     api.build(api.Settings(site=PROC, packages=[cfg.lib_name], root=ROOT, source=source))
 
@@ -71,8 +82,10 @@ def main():
     reference()
     if args.quarto: run("quarto", "render")
     else: run(Path(sys.executable).with_name("smalldocs"), "render", "--strict")  # a broken link is an error
+    keep_to_own_host(PROC/"_docs")
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(PROC/"_docs", SITE)
+    if not check(SITE) and not args.quarto: sys.exit(1)  # what Quarto puts around our pages is not ours to fix
     print(f"The site is in {SITE.relative_to(ROOT)}: open {SITE.relative_to(ROOT)}/index.html")
 
 

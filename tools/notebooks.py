@@ -1,12 +1,23 @@
 """Notebooks as a reader should see them: nbdev's directives obeyed and taken out. Used by readme.py and docs.py."""
+import re
 from pathlib import Path
 
+import yaml
 from execnb.nbio import nb2str
 from nbdev.process import NBProcessor
 from nbdev.processors import clean_magics, hide_, hide_line, populate_language, rm_header_dash, strip_ansi
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/"nbs"
+OPTION = re.compile(r"#\|\s*([\w-]+):\s+(.+)")
+
+
+def cell_options(source):
+    "The options `#| key: value` above a cell's code, and the code without any directives."
+    lines = source.splitlines()
+    n = next((i for i, line in enumerate(lines) if not line.startswith("#|")), len(lines))
+    found = [m for m in map(OPTION.fullmatch, lines[:n]) if m]
+    return {m[1]: yaml.safe_load(m[2]) for m in found}, "\n".join(lines[n:]).strip("\n")
 
 
 def drop_empty(cell):

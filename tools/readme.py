@@ -29,18 +29,23 @@ def relink(text):
     return "".join(parts)
 
 
-def with_captions(text, figures):
-    "Give pictures that cells drew the alternative text and the caption of their cell: its options by its number."
-    for i, options in figures.items():
-        alt, cap = options.get("fig-alt", ""), options.get("fig-cap")
-        shown = f"![{alt}](\\1)" + (f"\n\n*{cap}*" if cap else "")
-        text = re.sub(rf"!\[\w+\]\(({FILES}/index_{i}_[^)]+)\)", lambda m: m.expand(shown), text)
-    return text
+def with_captions(text, options):
+    "Give the pictures that cells drew the alternative text and the caption of their cell, by the cell's number."
+    def figure(match):
+        found = options.get(int(match[2]), {})
+        cap = f"\n\n*{found['fig-cap']}*" if "fig-cap" in found else ""
+        return f"![{found.get('fig-alt', '')}]({match[1]}){cap}"
+
+    return re.sub(rf"!\[\w+\]\(({FILES}/index_(\d+)_[^)]+)\)", figure, text)
 
 
 def main():
     nb = nbformat.reads(for_reading(NBS/"index.ipynb"), as_version=4)
+    options = {}
+    for i, cell in enumerate(nb.cells):
+        if cell.cell_type == "code": options[i], cell.source = cell_options(cell.source)
     text, resources = MarkdownExporter().from_notebook_node(nb, {"output_files_dir": FILES, "unique_key": "index"})
+    text = with_captions(text, options)
     shutil.rmtree(ROOT/FILES, ignore_errors=True)
     for name, data in resources["outputs"].items():
         (ROOT/name).parent.mkdir(exist_ok=True)

@@ -1,4 +1,5 @@
-"""Run every test: each notebook with nbdev_test in a process of its own, then tests/. The last line counts them."""
+"""Run every test: each notebook with nbdev_test in a process of its own, then tests/, but not those that need a browser
+(make test-browser). The last line counts them."""
 import argparse
 import os
 import subprocess
@@ -50,11 +51,12 @@ def run_notebooks(nbs, slow):
 
 
 def run_pytest():
-    "Run tests/ where there is one: numbers of tests passed and failed."
+    "Run tests/ where there is one, without tests/browser: numbers of tests passed and failed."
     if not (ROOT/"tests").is_dir(): return 0, 0
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp)/"report.xml"
-        done = subprocess.run([sys.executable, "-m", "pytest", "-q", "tests", f"--junitxml={report}"], cwd=ROOT)
+        command = [sys.executable, "-m", "pytest", "-q", "tests", "--ignore=tests/browser", f"--junitxml={report}"]
+        done = subprocess.run(command, cwd=ROOT)
         suite = ElementTree.parse(report).getroot().find("testsuite") if report.exists() else {}
     count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
     failed = count["failures"] + count["errors"]
