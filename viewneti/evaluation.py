@@ -386,7 +386,7 @@ def measure_views(
     "How far the camera of each prediction is from the one asked for, as seen from the scene's centre."
     if meter is None: return [{} for _ in truth.views]
     rows = []
-    for x, v in zip(predictions, tqdm(truth.views, 'measuring cameras', disable=not progress)):
+    for x, v in zip(tqdm(predictions, 'measuring cameras', disable=not progress), truth.views):
         m = measure_camera(x, truth.scene, meter)
         sure = None if math.isnan(m.sure) else m.sure
         rows.append(dict(camera_angle=view_angle(m.camera, v.calibration, truth.scene.center), camera_sure=sure))

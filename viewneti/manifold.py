@@ -7,9 +7,9 @@ __all__ = ['rig_places', 'cameras_at', 'camera_at', 'grid_places', 'random_place
            'principal_axes', 'plot_axes', 'axes_needed', 'intrinsic_dimension', 'camera_angles_between',
            'distance_correlation', 'plot_by_layer', 'raw_slopes', 'view_jacobian', 'stretch', 'plot_stretch',
            'chain_energy', 'surface_geodesic', 'whole_words', 'word_similarity', 'nearest_words', 'similarity_around',
-           'peak_azimuth', 'phrase_states', 'plot_around', 'manifold_numbers']
+           'peak_azimuth', 'phrase_states', 'plot_around', 'manifold_numbers', 'manifold_figures']
 
-# %% ../nbs/08_manifold.ipynb #8793aa5f
+# %% ../nbs/08_manifold.ipynb #5f60dc0b
 import math
 from functools import partial
 
@@ -29,7 +29,7 @@ from .mappers import MapperOutput
 from .models import ViewNeTI, evaluating
 from .scenes import Scene
 
-# %% ../nbs/08_manifold.ipynb #abfa6d92
+# %% ../nbs/08_manifold.ipynb #a5e51c46
 def rig_places(
     scene: Scene,  # with cameras
 ) -> torch.Tensor:  # [N, 3] azimuth and elevation in degrees, radius in the scene's unit
@@ -37,7 +37,7 @@ def rig_places(
     if not scene.cameras: raise InputError(f'{scene.path}: found no cameras, expected a scene with cameras')
     return torch.tensor([spherical(c, scene.center, scene.up) for c in scene.cameras], dtype=torch.float64)
 
-# %% ../nbs/08_manifold.ipynb #b909fc0d
+# %% ../nbs/08_manifold.ipynb #038eac4e
 def cameras_at(
     scene: Scene,  # with cameras
     places,        # [N, 2] azimuth and elevation in degrees, or [N, 3] with a radius in the scene's unit
@@ -58,7 +58,7 @@ def cameras_at(
         out.append(Camera(lens.K, turned.R, turned.t, lens.size))
     return out
 
-# %% ../nbs/08_manifold.ipynb #865d16b9
+# %% ../nbs/08_manifold.ipynb #33d3458d
 def camera_at(
     scene: Scene,       # with cameras
     azimuth: float,     # degrees, as `spherical` counts them around `scene.up`
@@ -68,7 +68,7 @@ def camera_at(
     "The camera of a scene's rig at one place; see `cameras_at`."
     return cameras_at(scene, [[azimuth, elevation] + ([] if radius is None else [radius])])[0]
 
-# %% ../nbs/08_manifold.ipynb #b555e15f
+# %% ../nbs/08_manifold.ipynb #62b5f99a
 def grid_places(
     scene: Scene,          # with cameras
     azimuths: int = 36,    # how many, around the circle; over the rig's own range if it is no circle
@@ -84,7 +84,7 @@ def grid_places(
     height = torch.linspace(elevation.min().item(), elevation.max().item(), elevations).double()
     return torch.stack(torch.meshgrid(height, around, indexing='ij')[::-1], -1)
 
-# %% ../nbs/08_manifold.ipynb #9bd5b8d4
+# %% ../nbs/08_manifold.ipynb #6f26dcee
 def random_places(
     scene: Scene,  # with cameras
     n: int,
@@ -99,7 +99,7 @@ def random_places(
     azimuth = u*360 - 180 if whole else low[0] + u*(high[0] - low[0])
     return torch.stack([azimuth, torch.rad2deg(torch.asin(sines[0] + v*(sines[1] - sines[0])))], -1)
 
-# %% ../nbs/08_manifold.ipynb #8b3b0306
+# %% ../nbs/08_manifold.ipynb #37454573
 def view_mapper(
     model: ViewNeTI,
 ) -> nn.Module:  # `InputError` when the model has none
@@ -107,7 +107,7 @@ def view_mapper(
     if model.view_token is None: raise InputError('model: found no view mapper, expected a run of a mode with a view')
     return model.mappers[model.view_token]
 
-# %% ../nbs/08_manifold.ipynb #9cb2fd82
+# %% ../nbs/08_manifold.ipynb #df2e0113
 @torch.no_grad()
 def view_answers(
     mapper: nn.Module,          # of views
@@ -129,7 +129,7 @@ def view_answers(
     bypass = None if parts[0].bypass is None else F.normalize(shape([p.bypass for p in parts]), dim=-1)
     return MapperOutput(shape([p.word for p in parts]), bypass)
 
-# %% ../nbs/08_manifold.ipynb #cd6327eb
+# %% ../nbs/08_manifold.ipynb #bfd3d6f9
 def principal_axes(
     x: torch.Tensor,  # [N, D]
 ):                    # share of the variance of each axis [min(N, D)], coordinates [N, min(N, D)]
@@ -137,7 +137,7 @@ def principal_axes(
     u, s, _ = torch.linalg.svd((x - x.mean(0)).double(), full_matrices=False)
     return s.square()/s.square().sum(), u*s
 
-# %% ../nbs/08_manifold.ipynb #7176deab
+# %% ../nbs/08_manifold.ipynb #ed5e22d2
 def plot_axes(
     x: torch.Tensor,      # [E, A, D] words on a grid of places, elevations first
     places: torch.Tensor, # [E, A, 2] degrees
@@ -160,7 +160,7 @@ def plot_axes(
         if title: fig.suptitle(title, fontsize=13)
     return fig
 
-# %% ../nbs/08_manifold.ipynb #625e2f3e
+# %% ../nbs/08_manifold.ipynb #6ac683b5
 def axes_needed(
     x: torch.Tensor,     # [C, T, L, D]
     share: float = .95,  # of the variance
@@ -169,7 +169,7 @@ def axes_needed(
     cumulated = lambda y: principal_axes(y)[0].cumsum(0)
     return torch.tensor([[int((cumulated(x[:, t, l]) < share).sum()) + 1 for l in range(x.shape[2])] for t in range(x.shape[1])])
 
-# %% ../nbs/08_manifold.ipynb #bd7be09c
+# %% ../nbs/08_manifold.ipynb #e3c04f0b
 def intrinsic_dimension(
     x: torch.Tensor,  # [N, D] random points; `InputError` where fewer than ten differ
 ) -> float:
@@ -180,7 +180,7 @@ def intrinsic_dimension(
     ratios = (near[:, 2]/near[:, 1]).log()
     return (len(x) - 1)/ratios.sum().item()
 
-# %% ../nbs/08_manifold.ipynb #2b3597e0
+# %% ../nbs/08_manifold.ipynb #d16f48ba
 def camera_angles_between(
     places: torch.Tensor,  # [C, 2] azimuth and elevation, degrees
 ) -> torch.Tensor:         # [C, C] degrees
@@ -189,7 +189,7 @@ def camera_angles_between(
     out = torch.stack([e.cos()*a.cos(), e.cos()*a.sin(), e.sin()], -1)
     return torch.rad2deg(2*torch.asin((torch.cdist(out, out, compute_mode='donot_use_mm_for_euclid_dist')/2).clamp(max=1)))
 
-# %% ../nbs/08_manifold.ipynb #704b8f0a
+# %% ../nbs/08_manifold.ipynb #45a7f192
 def distance_correlation(
     x: torch.Tensor,       # [C, T, L, D]
     places: torch.Tensor,  # [C, 2] degrees
@@ -200,7 +200,7 @@ def distance_correlation(
     rank = lambda y: spearmanr(torch.cdist(y, y)[*pairs].numpy(), angles).statistic
     return torch.tensor([[rank(x[:, t, l].double()) for l in range(x.shape[2])] for t in range(x.shape[1])])
 
-# %% ../nbs/08_manifold.ipynb #78aeb0e8
+# %% ../nbs/08_manifold.ipynb #ee42a15f
 def plot_by_layer(
     values: dict,      # title -> [T, L]
     timesteps,         # T of them
@@ -220,7 +220,7 @@ def plot_by_layer(
         fig.colorbar(image, ax=axes, label=label)
     return fig
 
-# %% ../nbs/08_manifold.ipynb #f82d5676
+# %% ../nbs/08_manifold.ipynb #f3abc565
 def raw_slopes(
     mapper: nn.Module,     # of views
     scene: Scene,
@@ -232,7 +232,7 @@ def raw_slopes(
     moved = mapper.encoding.raw(cameras_at(scene, (places[:, None] + steps).flatten(0, 1))).double().unflatten(0, (-1, 5))
     return moved[:, 0], torch.stack([moved[:, 1] - moved[:, 2], moved[:, 3] - moved[:, 4]], -1)/(2*nudge)
 
-# %% ../nbs/08_manifold.ipynb #e0b93cf9
+# %% ../nbs/08_manifold.ipynb #a6ff21f8
 def view_jacobian(
     mapper: nn.Module,     # of views
     scene: Scene,
@@ -253,7 +253,7 @@ def view_jacobian(
         values, change = vmap(answer)(at), vmap(jacfwd(answer))(at)
     return values.detach().cpu().double(), change.detach().cpu().double()@slopes
 
-# %% ../nbs/08_manifold.ipynb #53815769
+# %% ../nbs/08_manifold.ipynb #68056d08
 def stretch(
     jacobian: torch.Tensor,  # [N, F, 2] per degree of azimuth and elevation
     places: torch.Tensor,    # [N, 2] degrees
@@ -264,7 +264,7 @@ def stretch(
     values, vectors = torch.linalg.eigh(metric)
     return values.clamp(min=0).sqrt().flip(-1), vectors[:, :, 1]
 
-# %% ../nbs/08_manifold.ipynb #d0e530a2
+# %% ../nbs/08_manifold.ipynb #754e9297
 def plot_stretch(
     places: torch.Tensor,   # [E, A, 2] degrees
     values: torch.Tensor,   # [E, A, 2] greatest and least stretch, from `stretch`
@@ -289,7 +289,7 @@ def plot_stretch(
         fig.colorbar(image, label='stretch over its mean')
     return fig
 
-# %% ../nbs/08_manifold.ipynb #ee296866
+# %% ../nbs/08_manifold.ipynb #b3f6ed93
 def chain_energy(
     inner,                  # [2(n-2)] places between the ends, flattened
     ends,                   # [2, 2] places, degrees
@@ -302,7 +302,7 @@ def chain_energy(
     pull = 2*(steps[:-1] - steps[1:])
     return steps.square().sum().item(), torch.einsum('nf,nfk->nk', pull, slopes[1:-1]).flatten().numpy()
 
-# %% ../nbs/08_manifold.ipynb #4bed69e3
+# %% ../nbs/08_manifold.ipynb #83e8a088
 def surface_geodesic(
     mapper: nn.Module,  # of views
     scene: Scene,
@@ -325,7 +325,7 @@ def surface_geodesic(
     places = torch.cat([ends[:1], torch.from_numpy(found.x).view(-1, 2), ends[1:]])
     return places, length(places), length(straight)
 
-# %% ../nbs/08_manifold.ipynb #31f1c4ba
+# %% ../nbs/08_manifold.ipynb #0b37e827
 def whole_words(
     model: ViewNeTI,
 ) -> dict:  # word -> token number
@@ -334,7 +334,7 @@ def whole_words(
     found = {k.removesuffix('</w>'): i for k, i in vocabulary.items() if k.endswith('</w>')}
     return {w: i for w, i in sorted(found.items()) if w.isascii() and w.isalpha() and len(w) > 1}
 
-# %% ../nbs/08_manifold.ipynb #471a39cd
+# %% ../nbs/08_manifold.ipynb #6c3d8dd6
 def word_similarity(
     model: ViewNeTI,
     vectors: torch.Tensor,  # [..., D]
@@ -344,7 +344,7 @@ def word_similarity(
     table = torch.stack([model.word_embedding(w) for w in words]).cpu()
     return F.normalize(vectors.float(), dim=-1)@F.normalize(table, dim=-1).T
 
-# %% ../nbs/08_manifold.ipynb #c35399ab
+# %% ../nbs/08_manifold.ipynb #742f9da8
 def nearest_words(
     model: ViewNeTI,
     vectors: torch.Tensor,  # [N, D]
@@ -356,7 +356,7 @@ def nearest_words(
     best = word_similarity(model, vectors, words).topk(min(k, len(words)))
     return [[(words[i], c) for i, c in zip(row, cosines)] for row, cosines in zip(best.indices.tolist(), best.values.tolist())]
 
-# %% ../nbs/08_manifold.ipynb #7a022809
+# %% ../nbs/08_manifold.ipynb #8b0af688
 def similarity_around(
     mapper: nn.Module,     # of views
     scene: Scene,
@@ -374,7 +374,7 @@ def similarity_around(
     centred = lambda y: F.normalize((y - y.mean(0)).double(), dim=-1)
     return a, (centred(x)@centred(table).T).mean((1, 2))
 
-# %% ../nbs/08_manifold.ipynb #c13c2cfb
+# %% ../nbs/08_manifold.ipynb #9a1679a5
 def peak_azimuth(
     azimuths: torch.Tensor,  # [A] degrees, evenly around the circle
     cosines: torch.Tensor,   # [A, W]
@@ -383,7 +383,7 @@ def peak_azimuth(
     wave = torch.exp(1j*torch.deg2rad(azimuths))@cosines.to(torch.complex128)*2/len(azimuths)
     return torch.rad2deg(wave.angle()), wave.abs()
 
-# %% ../nbs/08_manifold.ipynb #f55b97eb
+# %% ../nbs/08_manifold.ipynb #b111a05b
 @torch.no_grad()
 def phrase_states(
     model: ViewNeTI,
@@ -397,7 +397,7 @@ def phrase_states(
     lengths = [len(model.tokenizer(phrase, add_special_tokens=False).input_ids) for phrase in phrases]
     return torch.stack([h[1:n + 1].mean(0) for h, n in zip(hidden.float().cpu(), lengths)])
 
-# %% ../nbs/08_manifold.ipynb #1bb827e1
+# %% ../nbs/08_manifold.ipynb #46edb26a
 def plot_around(
     panels: dict,          # title -> (azimuths [A] in degrees, cosines [A, W])
     words,                 # W names
@@ -418,7 +418,7 @@ def plot_around(
             fig.colorbar(image, ax=ax, label='cosine', shrink=.8)
     return fig
 
-# %% ../nbs/08_manifold.ipynb #9203f063
+# %% ../nbs/08_manifold.ipynb #cdb4b36c
 def manifold_numbers(
     model: ViewNeTI,            # with a view mapper
     scene: Scene,               # with cameras
@@ -442,3 +442,18 @@ def manifold_numbers(
     area = values.prod(-1).sqrt()
     return dict(timesteps=list(timesteps), **out, stretch_greatest=values[:, 0].median().item(),
                 stretch_least=values[:, 1].median().item(), stretch_ratio=(area.max()/area.min()).item())
+
+# %% ../nbs/08_manifold.ipynb #ee3dadeb
+def manifold_figures(
+    model: ViewNeTI,   # with a view mapper
+    scene: Scene,      # with cameras
+    numbers: dict,     # from `manifold_numbers`
+) -> dict:             # name -> figure
+    "The words on their principal axes, the order of distances by layer, and the map of the stretch."
+    mapper, t = view_mapper(model), numbers['timesteps']
+    grid = grid_places(scene)
+    values, directions = stretch(view_jacobian(mapper, scene, grid.flatten(0, 1), t[0])[1], grid.flatten(0, 1))
+    words = view_answers(mapper, model.raw_cameras(cameras_at(scene, grid.flatten(0, 1))), t[:1]).word[:, 0].flatten(1)
+    order = {name: torch.tensor(numbers[name]['rank_correlation']) for name in ('words', 'bypasses') if name in numbers}
+    return dict(axes=plot_axes(words.unflatten(0, grid.shape[:2]), grid), order=plot_by_layer(order, t, 'rank correlation'),
+                stretch=plot_stretch(grid, *(x.unflatten(0, grid.shape[:2]) for x in (values, directions))))

@@ -693,7 +693,7 @@ def export_world(
         raise InputError(f"numbers: expected {scenes} different ones from 1 on, found {numbers}")
     rng, names = random.Random(seed), list(CATEGORIES)
     toys = [random_toy(rng, names[i % len(names)]) for i in range(scenes)]
-    return [export_scene(t, root, n, rig, size) for n, t in zip(numbers, tqdm(toys, desc='exporting scenes'))]
+    return [export_scene(t, root, n, rig, size) for n, t in tqdm(list(zip(numbers, toys)), 'exporting scenes')]
 
 # %% ../nbs/02_world.ipynb #4ba71a2b
 def toy_of(
