@@ -12,6 +12,7 @@ __all__ = ['WORDS', 'SIGNS', 'COMMANDS', 'ORDER', 'THEIRS', 'SCORES', 'STAGES', 
            'check_parity', 'CheckSceneOptions', 'check_scene', 'is_original', 'own_words', 'train_options', 'train',
            'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures', 'generate', 'EvaluateOptions',
            'evaluate_options', 'score_table', 'tell_results', 'evaluate', 'SummarizeOptions', 'summarize',
+           'ManifoldOptions', 'highlights', 'manifold', 'ExploreOptions', 'explorer_notebook', 'explore',
            'ConvertOptions', 'convert', 'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage', 'DemoOptions',
            'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
 
@@ -247,7 +248,7 @@ def command_help(
     return '\n'.join(lines)
 
 # %% ../nbs/11_cli.ipynb #e001bfd0
-ORDER = ['demo', 'train', 'generate', 'evaluate', 'summarize', 'convert', 'masks', 'world',
+ORDER = ['demo', 'explore', 'train', 'generate', 'evaluate', 'summarize', 'manifold', 'convert', 'masks', 'world',
          'check']  # in which people meet them
 
 def overview() -> str:
@@ -765,6 +766,107 @@ def summarize(options: SummarizeOptions):
     files = write_summary(rows, options.folder or (options.runs if Path(options.runs).is_dir() else '.'))
     print(summary_markdown(rows))
     print('Written: ' + ', '.join(map(str, files)))
+
+# %% ../nbs/11_cli.ipynb #44ae31c7
+@dataclass
+class ManifoldOptions:
+    "Which run, and how thoroughly."
+    run: str = ''                   # folder of a run
+    object: Optional[str] = None    # placeholder of an object of the run; none: the first
+    step: Optional[int] = None      # of the checkpoint; none: the last
+    folder: str = ''                # of figures and numbers; none: manifold/ in the run's folder
+    guidance: float = 7.5           # strength of the prompt; 1 for none
+    steps: int = 8                  # of the sampler: enough for the embedded model, 20 or more for Stable Diffusion
+    seed: int = 0                   # of the noise, and of random cameras
+    device: str = 'auto'            # 'cpu', 'cuda' or 'auto'
+
+def highlights(
+    stages: dict,  # of a study, by name
+) -> list:         # rows of what, found and unit
+    "The few numbers of a study that a person wants first."
+    words, walks, blend, swap, matrix = (stages[k]['numbers'] for k in ('words', 'walks', 'blend', 'swap', 'matrix'))
+    middle = lambda rows: statistics.median(x for row in rows for x in row)
+    layer = max(range(len(swap['layer'])), key=swap['layer'].__getitem__)
+    errors = [r['error'] for r in walks['rows']]
+    return [['dimension of the surface of words, median over layers and timesteps', middle(words['words']['dimension']), ''],
+            ['order of distances between words and between cameras', middle(words['words']['rank_correlation']), 'rank correlation'],
+            ['camera error along walks, median', statistics.median(errors), 'degrees'],
+            ['camera error halfway between two cameras, camera moved', statistics.median(blend['camera_moved']), 'degrees'],
+            ['the same, words mixed', statistics.median(blend['words_mixed']), 'degrees'],
+            [f'turn by layer {layer} alone, the most of any', swap['layer'][layer], f"of {swap['distance']:.0f} degrees"],
+            *([f'camera error in "{name}"', row['median'], 'degrees'] for name, row in matrix.items())]
+
+@command('manifold', ManifoldOptions, 'run', 'the same command goes on with what is left')
+def manifold(options: ManifoldOptions):
+    "Measure the surface of a run's view tokens, and where in the frozen model the view lives."
+    from viewneti.experiment import Run
+    from viewneti.steering import study
+    run = Run(options.run)
+    folder = Path(options.folder or run.folder/'manifold')
+    device = None if options.device == 'auto' else options.device
+    asked = {k: getattr(options, k) for k in ('steps', 'guidance', 'seed')}
+    told = study(run, options.object, folder, options.step, device, **asked)
+    print(table(highlights(told['stages']), ['what', 'found', '']))
+    print(f"\nLook at the figures in {folder}; what they say: the tutorial 'Reading the manifold'.\n"
+          f"For programs: {folder/'manifold.json'}")
+
+# %% ../nbs/11_cli.ipynb #533cfefe
+@dataclass
+class ExploreOptions:
+    "Which run, and how it is shown."
+    run: str = 'example'    # folder of a run, or 'example': the trained run that ships with the package
+    object: Optional[str] = None  # placeholder to begin with; none: the first
+    html: str = ''          # write a page that needs no server to this file, instead of opening the browser
+    objects: list[str] = field(default_factory=list)    # on that page; none: the first four
+    guidance: Optional[float] = None  # strength of the prompt; none: the run's own
+    steps: int = 20         # of the sampler
+    seed: int = 0           # of the noise
+    port: int = 8866        # of the server, or the next one that is free
+    browser: bool = True    # open it
+    device: str = 'auto'    # 'cpu', 'cuda' or 'auto'
+
+# %% ../nbs/11_cli.ipynb #3fd78048
+def explorer_notebook(
+    options: ExploreOptions,
+    folder,   # where it is written
+) -> Path:    # explorer.ipynb
+    "A notebook that shows the explorer, and nothing else."
+    import json
+    told = {k: v for k, v in asdict(options).items() if k in ('object', 'guidance', 'steps', 'seed')}
+    told['device'] = None if options.device == 'auto' else options.device
+    run = 'example_run()' if options.run == 'example' else repr(options.run)
+    code = (f'import os\nos.chdir({os.getcwd()!r})\nfrom viewneti.example import example_run\n'
+            f'from viewneti.explorer import explore\nexplore({run}, **{told!r})')
+    cell = dict(cell_type='code', id='explorer', metadata={}, source=code, outputs=[], execution_count=None)
+    spec = dict(name='python3', display_name='Python 3', language='python')
+    file = Path(folder)/'explorer.ipynb'
+    file.write_text(json.dumps(dict(nbformat=4, nbformat_minor=5, metadata=dict(kernelspec=spec), cells=[cell])))
+    return file
+
+# %% ../nbs/11_cli.ipynb #34aaa10c
+@command('explore', ExploreOptions, 'run', 'the same command shows it again')
+def explore(options: ExploreOptions):
+    "Turn a camera around an object in the browser, and see what the frozen model draws there."
+    import subprocess, tempfile
+    from importlib.util import find_spec
+    from viewneti.example import example_run
+    from viewneti.experiment import Run
+    run = example_run() if options.run == 'example' else Run(options.run)
+    if options.object or len(run.objects) == 1: run.pick_object(options.object)
+    run.checkpoint()
+    if options.html:
+        from viewneti.explorer import static_explorer
+        page = static_explorer(run, options.html, options.objects or None, seeds=[options.seed], steps=options.steps,
+                               guidance=options.guidance, device=None if options.device == 'auto' else options.device)
+        return print(f'Written: {page.file}, {page.size/1e6:.2f} MB. Open it in any browser.')
+    if not find_spec('voila'):
+        raise UserError("explore: expected Voila, found none; pip install 'viewneti[notebooks]' brings it, "
+                        'and --html FILE does without')
+    with tempfile.TemporaryDirectory() as folder:
+        words = ['-m', 'voila', explorer_notebook(options, folder), '--Voila.ip=127.0.0.1', f'--port={options.port}']
+        print('Starting the explorer: a few seconds. Ctrl-C ends it.', flush=True)
+        done = subprocess.run([sys.executable, *map(str, words), *([] if options.browser else ['--no-browser'])])
+    if done.returncode not in (0, -2, 130): raise UserError(f'explore: Voila ended with exit code {done.returncode}')
 
 # %% ../nbs/11_cli.ipynb #df6d63e1
 @dataclass
