@@ -4,12 +4,16 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'DTU_TRAIN_ORDER', 'DTU_EXCLUDED', 'DTU_EVALUATED', 'DTU_TEST_SCANS', 'DTU_UNUSED_SCANS',
-           'DTU_TRAIN_SCANS', 'PICTURE_TYPES', 'READERS', 'open_picture', 'picture_size', 'load_picture', 'load_mask',
-           'View', 'Scene', 'dtu_splits', 'read_calibration', 'read_info', 'find_masks', 'find_dtu_pictures',
-           'read_dtu', 'find_pictures', 'read_folder', 'load_scene', 'natural_order', 'list_scenes', 'contact_sheet']
+           'DTU_TRAIN_SCANS', 'MAX_JSON', 'PICTURE_TYPES', 'PINHOLES', 'DISTORTION', 'READERS', 'open_picture',
+           'picture_size', 'load_picture', 'load_mask', 'View', 'Scene', 'dtu_splits', 'read_calibration',
+           'read_object', 'read_info', 'find_masks', 'find_dtu_pictures', 'read_dtu', 'find_pictures', 'read_folder',
+           'spread_order', 'posed_splits', 'named_file', 'posed_view', 'posed_scene', 'read_number', 'frame_intrinsics',
+           'frame_camera', 'check_lens', 'read_frames', 'find_transforms', 'frame_lens', 'read_transforms',
+           'find_colmap', 'check_colmap', 'read_colmap_model', 'natural_order', 'colmap_camera', 'read_colmap',
+           'load_scene', 'list_scenes', 'contact_sheet']
 
 # %% ../nbs/01_scenes.ipynb #ee780604
-import json, os, re
+import json, math, os, re, shutil, tempfile, warnings
 from pathlib import Path
 import numpy as np, torch
 import matplotlib.pyplot as plt
@@ -227,15 +231,30 @@ def read_calibration(folder, # with files pos_001.txt, pos_002.txt, ..., each a 
     if not cameras: raise InputError(f'{folder}: expected calibration files pos_001.txt, pos_002.txt, ..., found none')
     return cameras
 
+# %% ../nbs/01_scenes.ipynb #651aaf10
+MAX_JSON = 100_000_000 # bytes; ten thousand posed pictures need about a tenth of it
+
+# %% ../nbs/01_scenes.ipynb #143e8d13
+def read_object(path # a JSON file
+               )->dict: # `InputError` when it is missing, too large, damaged, or holds anything but an object
+    "Read a JSON file that holds one object"
+    path = Path(path)
+    if not path.is_file(): raise InputError(f'{path}: expected a JSON file, found no such file')
+    size = path.stat().st_size
+    if size > MAX_JSON: raise InputError(f'{path}: expected a JSON file of at most {MAX_JSON} bytes, found {size}')
+    try: found = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as e:
+        raise InputError(f'{path}: expected JSON, found something else ({e})') from None
+    if not isinstance(found, dict): raise InputError(f'{path}: expected a JSON object, found {type(found).__name__}')
+    return found
+
 # %% ../nbs/01_scenes.ipynb #a64ebfcc
 def read_info(folder, # the folder of pictures
              )->dict: # the content of scene.json, checked; empty when there is no such file
     "What a scene says about itself"
     path = Path(folder)/'scene.json'
     if not path.is_file(): return {}
-    try: info = json.loads(path.read_text())
-    except ValueError as e: raise InputError(f'{path}: expected JSON, found something else ({e})') from None
-    if not isinstance(info, dict): raise InputError(f'{path}: expected a JSON object, found {type(info).__name__}')
+    info = read_object(path)
     splits = info.get('splits', {})
     is_list = lambda x: isinstance(x, list) and all(type(n) is int for n in x)
     for name, s in splits.items() if isinstance(splits, dict) else [('splits', splits)]:
@@ -314,13 +333,287 @@ def read_folder(path, # a folder of pictures
     everything = tuple(range(len(files)))
     return Scene(path.name, path, 'folder', views, splits={'0': (everything, everything)}, info=read_info(path))
 
+# %% ../nbs/01_scenes.ipynb #43319ad0
+def spread_order(cameras, # list of `Camera`
+                 n:int=9, # how many to choose
+                )->list: # their places in the list; the first k of them are a good choice of k, for every k
+    "Cameras that stand far from each other: the farthest-point order of their centres"
+    first = lambda x: (x >= x.max() - 1e-6*x.abs().max()).nonzero()[0].item()
+    centers, looks = torch.stack([c.center for c in cameras]), torch.stack([c.forward for c in cameras])
+    chosen = [first(looks@looks.mean(0))]
+    while len(chosen) < min(n, len(cameras)):
+        away = (centers[:, None] - centers[chosen]).norm(dim=-1).amin(1)
+        away[chosen] = -1
+        chosen.append(first(away))
+    return chosen
+
+# %% ../nbs/01_scenes.ipynb #92fbc6e2
+def posed_splits(cameras, # list of `Camera`, one for each picture
+                 given=None, # (numbers of training views, numbers of test views), where the data set has said so
+                )->dict: # name -> (training views, test views)
+    "Splits 0, 1, 3, 6, 9, as far as there are pictures, and 'given'"
+    everything = tuple(range(len(cameras)))
+    pool, test = given or (everything, ())
+    splits = {'0': (everything, everything)} | ({'given': given} if given else {})
+    order = [pool[i] for i in spread_order([cameras[n] for n in pool])]
+    for n in (1, 3, 6, 9):
+        rest = test or tuple(k for k in everything if k not in order[:n])
+        if len(order) >= n and rest: splits[str(n)] = tuple(order[:n]), rest
+    return splits
+
+# %% ../nbs/01_scenes.ipynb #41a32448
+def named_file(folder:Path, # the folder that the name starts from, and must stay in
+               name, # what the file says, such as './images/frame_00001.png', or without the ending
+               where:str, # which file and field says so, for the error message
+              )->Path: # of the picture; `InputError` when it is missing, or outside
+    "The picture that a scene's file names"
+    if not isinstance(name, str) or not name:
+        raise InputError(f'{where}: expected the name of a picture, found {name!r}')
+    folder = Path(os.path.abspath(folder))
+    file = Path(os.path.abspath(folder/name))
+    if folder not in file.parents: raise InputError(f'{where}: expected a file in the folder {folder}, found {name!r}')
+    found = next((f for f in (file, *(file.with_name(file.name + e) for e in PICTURE_TYPES)) if f.is_file()), None)
+    if found is None: raise InputError(f'{where}: expected the picture {file}, found no such file')
+    return found
+
+# %% ../nbs/01_scenes.ipynb #5e2965cb
+def posed_view(number:int, # the view's number, from 0
+               name:str, # the view's name
+               file:Path, # its picture
+               camera:Camera, # its camera, for the stored pixels
+               mask_file, # where its mask should be, or None
+              )->View: # `InputError` when picture and camera do not fit
+    "A view, after a look at whether its picture can be what the camera saw"
+    with open_picture(file) as picture:
+        turned = picture.format != 'PNG' and picture.getexif().get(0x0112, 1) not in (0, 1)
+    if turned: raise InputError(f'{file}: expected a picture stored upright, found one with an EXIF note to turn it, '
+                                'of which its camera knows nothing; save it turned, and find its camera again')
+    view = View(name, number, file, camera, mask_file)
+    (w, h), (W, H) = view.size, camera.size
+    if abs(w*H/(h*W) - 1) > .02:
+        raise InputError(f'{file}: expected the shape of its camera, {W}x{H} pixels, found {w}x{h}')
+    return view
+
+# %% ../nbs/01_scenes.ipynb #f8497252
+def posed_scene(path:Path, # the scene's folder
+                reader:str, # the name of the reader that found the pictures
+                files:list, # of pictures
+                cameras:list, # of `Camera`, one for each picture
+                masks='auto', # a folder, 'auto' for masks/ in the scene's folder or what the file names, or 'none'
+                named:dict=None, # number -> mask file, where the scene's file names it
+                given=None, # a division that the data set brings; see `posed_splits`
+               )->Scene:
+    "A scene of pictures that each have a camera"
+    top, folder, views = os.path.commonpath([f.parent for f in files]), find_masks(masks, [path/'masks']), []
+    for i, (file, camera) in enumerate(zip(files, cameras)):
+        name = file.relative_to(top)
+        places = [folder/name.with_suffix('.png'), folder/f'{name}.png'] if folder else [None]
+        mask_file = next((p for p in places if p and p.is_file()), places[0])
+        if masks == 'auto': mask_file = (named or {}).get(i, mask_file)
+        views.append(posed_view(i, name.with_suffix('').as_posix(), file, camera, mask_file))
+    info = read_info(path)
+    splits = posed_splits(cameras, given) | {k: (s['train'], s['test']) for k, s in info.get('splits', {}).items()}
+    return Scene(path.name, path, reader, views, cameras, splits, info)
+
+# %% ../nbs/01_scenes.ipynb #73b18c18
+def read_number(fields:dict, # of a frame, and of the file
+                key:str, # which field
+                where:str, # the file and the frame, for the error message
+                default=None, # where there is no such field
+                low:float=-1e9, # the number must be larger than this
+                high:float=1e9, # and smaller than this
+               )->float: # `InputError` for anything else
+    "One number of a frame"
+    x = fields.get(key, default)
+    if type(x) in (int, float) and low < x < high: return float(x)
+    found = repr(x) if key in fields else 'no such field'
+    raise InputError(f'{where}: {key}: expected a number between {low:.4g} and {high:.4g}, found {found}')
+
+# %% ../nbs/01_scenes.ipynb #dc594ab4
+def frame_intrinsics(fields:dict, # of a frame, and of the file
+                     size, # (width, height) of its picture, where no field says it
+                     where:str, # the file and the frame, for the error message
+                    )->tuple: # K, a list of lists, and the (width, height) that it is for
+    "Focal lengths and principal point of a frame of transforms.json, in our pixels"
+    w, h = (read_number(fields, k, where, n, 0) for k, n in zip('wh', size))
+    angle = lambda axis: read_number(fields, f'camera_angle_{axis}', where, low=0, high=math.pi)
+    focal = lambda axis, n: (read_number(fields, f'fl_{axis}', where, low=0) if f'fl_{axis}' in fields else
+                             n/2/math.tan(angle(axis)/2))
+    if not {'fl_x', 'camera_angle_x'} & fields.keys():
+        raise InputError(f'{where}: expected a field fl_x or camera_angle_x, found neither')
+    fx = focal('x', w)
+    fy = focal('y', h) if {'fl_y', 'camera_angle_y'} & fields.keys() else fx
+    cx, cy = read_number(fields, 'cx', where, w/2) - .5, read_number(fields, 'cy', where, h/2) - .5
+    size = check_size([int(n) if n == int(n) else n for n in (w, h)], f'{where}: w and h')
+    return [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], size
+
+# %% ../nbs/01_scenes.ipynb #f9732f6a
+def frame_camera(fields:dict, # of a frame, and of the file
+                 size, # (width, height) of its picture
+                 where:str, # the file and the frame, for the error message
+                )->Camera: # `InputError` naming the field that is missing or wrong
+    "The camera of a frame of transforms.json"
+    K, size = frame_intrinsics(fields, size, where)
+    M = to_array(fields.get('transform_matrix', 'no such field'), (4, 4), f'{where}: transform_matrix')
+    if (M[3] - torch.tensor([0, 0, 0, 1])).abs().max() > 1e-6:
+        raise InputError(f'{where}: transform_matrix: expected the last row 0 0 0 1, found {M[3].tolist()}')
+    R = (M[:3, :3]*torch.tensor([1, -1, -1])).T
+    try: return Camera(K, R, -R@M[:3, 3], size)
+    except InputError as e: raise InputError(f'{where}: transform_matrix: {e}') from None
+
+# %% ../nbs/01_scenes.ipynb #d3e16c52
+PINHOLES = ('SIMPLE_PINHOLE', 'PINHOLE', 'SIMPLE_RADIAL', 'RADIAL', 'OPENCV', 'FULL_OPENCV') # COLMAP's names
+
+def check_lens(where:str, # the file, for the messages
+               lenses:list, # of (model's name, dict of distortion coefficients), one for each camera
+              ):
+    "Warn that lens distortion is ignored; `InputError` for a lens that is no pinhole even without it"
+    strange = next((name for name, _ in lenses if name not in PINHOLES), None)
+    if strange is not None:
+        raise InputError(f'{where}: camera model: expected one of {", ".join(PINHOLES)}, found {strange!r}; '
+                         'undistort the pictures first')
+    bent = sorted({f'{k} = {x:.3g}' for _, bends in lenses for k, x in bends.items() if x})
+    if bent: warnings.warn(f'{where}: lens distortion is ignored ({", ".join(bent[:4])}{", ..." if bent[4:] else ""}); '
+                           'undistort the pictures for exact cameras', stacklevel=3)
+
+# %% ../nbs/01_scenes.ipynb #8c3377a6
+def read_frames(file # transforms.json
+               )->list: # of (file and frame for messages, the frame's fields and those of the file)
+    "The frames of a file, each with all that is known of it"
+    shared = read_object(file)
+    frames = shared.pop('frames', None)
+    if not isinstance(frames, list) or not frames:
+        raise InputError(f'{file}: frames: expected a list of frames, found {frames!r:.80}')
+    wrong = next((i for i, frame in enumerate(frames) if not isinstance(frame, dict)), None)
+    if wrong is not None: raise InputError(f'{file}: frames[{wrong}]: expected an object, found {frames[wrong]!r:.80}')
+    return [(f'{file}: frames[{i}]', shared | frame) for i, frame in enumerate(frames)]
+
+# %% ../nbs/01_scenes.ipynb #e9cd6d2a
+def find_transforms(path:Path # a folder
+                   )->list: # transforms.json, or those of Blender's pair, or none
+    "The files of frames in a folder"
+    pair = [path/f'transforms_{k}.json' for k in ('train', 'test')]
+    return [path/'transforms.json'] if (path/'transforms.json').is_file() else [f for f in pair if f.is_file()]
+
+# %% ../nbs/01_scenes.ipynb #f557d7e4
+DISTORTION = ('k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'p1', 'p2') # fields of transforms.json
+
+def frame_lens(fields:dict, # of a frame, and of the file
+               where:str, # the file and the frame, for the error message
+              )->tuple: # COLMAP's name of the model, and the distortion coefficients by name; see `check_lens`
+    "What a frame says about its lens"
+    model = 'OPENCV_FISHEYE' if fields.get('is_fisheye') else fields.get('camera_model', 'PINHOLE')
+    return model, {k: read_number(fields, k, where) for k in DISTORTION if k in fields}
+
+# %% ../nbs/01_scenes.ipynb #e43a3770
+def read_transforms(path, # the folder of transforms.json
+                    light=None, # ignored: such a scene has one light
+                    masks='auto', # a folder; 'auto' for the frames' mask_path or masks/ in the scene's folder; 'none'
+                   )->Scene: # views are numbered in the order of the file, lengths are in its unit
+    "Read posed pictures with transforms.json (nerfstudio, instant-ngp, Blender)"
+    path = Path(os.path.abspath(path))
+    parts = [read_frames(f) for f in find_transforms(path)]
+    if not parts: raise InputError(f'{path}: expected transforms.json, or transforms_train.json, found no such file')
+    frames, split = sum(parts, []), len(parts[0])
+    files = [named_file(path, f.get('file_path'), f'{where}: file_path') for where, f in frames]
+    cameras = [frame_camera(f, picture_size(file), where) for (where, f), file in zip(frames, files)]
+    check_lens(find_transforms(path)[0], [frame_lens(f, where) for where, f in frames])
+    named = {i: named_file(path, f['mask_path'], f'{where}: mask_path')
+             for i, (where, f) in enumerate(frames) if masks == 'auto' and f.get('mask_path')}
+    numbers = tuple(range(len(frames)))
+    given = (numbers[:split], numbers[split:]) if len(parts) > 1 else None
+    return posed_scene(path, 'transforms', files, cameras, masks, named, given)
+
+# %% ../nbs/01_scenes.ipynb #fb457bfd
+def find_colmap(path:Path # a scene's folder
+               ): # (folder of the model, 'bin' or 'txt'), or None
+    "Where COLMAP's model of a scene is"
+    there = lambda d, kind: all((d/f'{name}.{kind}').is_file() for name in ('cameras', 'images'))
+    places = ((path/sub, kind) for sub in ('sparse/0', 'sparse') for kind in ('bin', 'txt'))
+    return next((place for place in places if there(*place)), None)
+
+# %% ../nbs/01_scenes.ipynb #830e9566
+def check_colmap(file:Path, # cameras.bin or images.bin
+                 parameters, # function: number of a lens model -> how many parameters it has; `ValueError` for none
+                ):
+    "`InputError` when a binary file of COLMAP does not end where its last entry ends"
+    data, at = file.read_bytes(), 8
+    number = lambda at, n=8: int.from_bytes(data[at:at + n], 'little')
+    left = number(0)
+    try:
+        while left and at < len(data):
+            if file.stem == 'cameras': at += 24 + 8*parameters(number(at + 4, 4))
+            else:
+                name_end = data.index(0, at + 64)
+                at = name_end + 9 + 24*number(name_end + 1)
+            left -= 1
+    except ValueError: left = 1
+    if left or at != len(data):
+        raise InputError(f'{file}: expected a file of COLMAP, found a damaged or truncated one of {len(data)} bytes')
+
+# %% ../nbs/01_scenes.ipynb #b3f28ccd
+def read_colmap_model(folder:Path, # of cameras.bin and images.bin
+                      kind:str='bin', # or 'txt'
+                     ): # pycolmap's Reconstruction, without points; `InputError` when damaged, or without pycolmap
+    "COLMAP's cameras and poses"
+    try: import pycolmap
+    except ImportError:
+        raise InputError(f"{folder}: expected pycolmap to read COLMAP's files, found it not installed: "
+                         "pip install 'viewneti[colmap]'") from None
+    models = lambda n: len(pycolmap.Camera.create_from_model_id(1, pycolmap.CameraModelId(n), 1., 1, 1).params)
+    if kind == 'bin':
+        for name in ('cameras.bin', 'images.bin'): check_colmap(folder/name, models)
+    with tempfile.TemporaryDirectory() as copy:
+        for name in ('cameras', 'images'): shutil.copy(folder/f'{name}.{kind}', copy)
+        (Path(copy)/f'points3D.{kind}').write_bytes(bytes(8) if kind == 'bin' else b'')
+        try: return pycolmap.Reconstruction(copy)
+        except (ValueError, IndexError, RuntimeError) as e:
+            said = str(e).replace(copy, str(folder))
+            raise InputError(f'{folder}: expected a model of COLMAP, found something else ({said})') from None
+
+# %% ../nbs/01_scenes.ipynb #1263464f
+def natural_order(name # text, or a path
+                 )->list: # a key for sorting
+    "The order in which people count: scan9 before scan10"
+    return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', str(name))]
+
+# %% ../nbs/01_scenes.ipynb #1ef49f17
+def colmap_camera(image, # pycolmap's Image, with its Camera
+                  where:str, # for the error message
+                 )->Camera: # `InputError` when it is none
+    "The camera of a picture that COLMAP placed"
+    K, pose = image.camera.calibration_matrix(), image.cam_from_world().matrix()
+    K[:2, 2] -= .5
+    try: return Camera(K, pose[:, :3], pose[:, 3], (image.camera.width, image.camera.height))
+    except InputError as e: raise InputError(f'{where}: image {image.name!r}: {e}') from None
+
+# %% ../nbs/01_scenes.ipynb #e08418de
+def read_colmap(path, # the folder of sparse/0 (or sparse) and images
+                light=None, # ignored: such a scene has one light
+                masks='auto', # a folder; 'auto' for masks/ in the scene's folder; 'none'
+               )->Scene: # views are numbered in the order of their names, lengths are in COLMAP's unit
+    "Read pictures whose cameras COLMAP found"
+    path = Path(os.path.abspath(path))
+    folder, kind = find_colmap(path) or (path/'sparse/0', None)
+    if kind is None: raise InputError(f'{folder}: expected a model of COLMAP, cameras.bin and images.bin, found none')
+    images = [im for im in read_colmap_model(folder, kind).images.values() if im.has_pose]
+    if not images: raise InputError(f'{folder}: expected pictures with poses, found none')
+    images.sort(key=lambda im: natural_order(im.name))
+    files = [named_file(path/'images', im.name, f'{folder}: image') for im in images]
+    cameras = [colmap_camera(im, folder) for im in images]
+    lens = lambda c: (c.model_name, {f'parameter {i + 1}': c.params[i] for i in c.extra_params_idxs()})
+    check_lens(folder, [lens(im.camera) for im in images])
+    return posed_scene(path, 'colmap', files, cameras, masks)
+
 # %% ../nbs/01_scenes.ipynb #74c8dd6b
 READERS = { # name -> (does this folder look like mine?, the reader: (path, light, masks) -> `Scene`)
     'dtu': (lambda path: any(path.glob('rect_*.png')), read_dtu),
+    'transforms': (lambda path: bool(find_transforms(path)), read_transforms),
+    'colmap': (lambda path: find_colmap(path) is not None, read_colmap),
     'folder': (lambda path: bool(find_pictures(path)), read_folder)}
 
 # %% ../nbs/01_scenes.ipynb #3480038a
-def load_scene(path, # the folder of pictures, such as Rectified/scan114
+def load_scene(path, # the scene's folder: Rectified/scan114, or the one with transforms.json, sparse/ or pictures
                split=None, # '0', '1', '3', '6' or '9' (str or int), a list of training cameras, or None: all train
                reader:str='auto', # a key of `READERS`, or 'auto' to recognise the layout
                size=None, # (width, height) of the views' pictures; the files' own otherwise
@@ -338,12 +631,6 @@ def load_scene(path, # the folder of pictures, such as Rectified/scan114
     scene = READERS[reader][1](path, light=light, masks=masks)
     for v in scene.views: v.size = size or v.size
     return scene.select(split)
-
-# %% ../nbs/01_scenes.ipynb #1263464f
-def natural_order(name # text, or a path
-                 )->list: # a key for sorting
-    "The order in which people count: scan9 before scan10"
-    return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', str(name))]
 
 # %% ../nbs/01_scenes.ipynb #1d3fc4ea
 def list_scenes(root, # a folder of scenes, such as Rectified, or the folder that holds Rectified
