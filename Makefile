@@ -41,7 +41,7 @@ explore: $(VENV)/.installed-notebooks  ## Turn a camera around an object in the 
 test: install-dev  ## Every test: the notebooks and tests/
 	$(BIN)/python tools/run_tests.py
 
-test-slow: install-dev  ## The same, with the cells marked slow
+test-slow: install-dev  ## The same, with the cells marked slow and the slow tests
 	$(BIN)/python tools/run_tests.py --slow
 
 test-browser: install-dev  ## The site and the explorer in a real browser (Chromium or Chrome)
@@ -50,6 +50,7 @@ test-browser: install-dev  ## The site and the explorer in a real browser (Chrom
 step: install-dev  ## Bring notebooks, package and README in step: run before each commit
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
+	$(BIN)/python tools/ship.py
 	$(BIN)/python tools/readme.py
 
 docs: install-dev  ## The documentation site in _docs, its links checked

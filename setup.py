@@ -8,7 +8,7 @@ here = Path(__file__).parent
 parser = ConfigParser(delimiters=["="], interpolation=None)
 parser.read(here/"settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-dev, docs, notebooks, colmap = (cfg[f"{name}_requirements"].split() for name in ("dev", "docs", "notebooks", "colmap"))
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("docs", "notebooks", "colmap", "ray", "slurm")}
 
 setup(
     name=cfg["lib_name"],
@@ -32,7 +32,7 @@ setup(
     include_package_data=True,  # the embedded model: see MANIFEST.in
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": dev + docs + notebooks + colmap, "docs": docs, "notebooks": notebooks, "colmap": colmap},
+    extras_require={**extras, "dev": cfg["dev_requirements"].split() + sum(extras.values(), [])},
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
         "nbdev": ["viewneti=viewneti._modidx:d"],  # lets other nbdev projects link to this one's documentation

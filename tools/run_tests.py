@@ -50,13 +50,13 @@ def run_notebooks(nbs, slow):
     return count[True], count[False]
 
 
-def run_pytest():
-    "Run tests/ where there is one, without tests/browser: numbers of tests passed and failed."
+def run_pytest(slow):
+    "Run tests/ where there is one, without tests/browser: numbers of tests passed and failed. Slow tests look at VIEWNETI_SLOW."
     if not (ROOT/"tests").is_dir(): return 0, 0
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp)/"report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "tests", "--ignore=tests/browser", f"--junitxml={report}"]
-        done = subprocess.run(command, cwd=ROOT)
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "VIEWNETI_SLOW": "1" if slow else ""})
         suite = ElementTree.parse(report).getroot().find("testsuite") if report.exists() else {}
     count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
     failed = count["failures"] + count["errors"]
@@ -67,11 +67,11 @@ def run_pytest():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="test the notebooks whose path holds one of these, and not tests/")
-    parser.add_argument("--slow", action="store_true", help="run the cells marked `#| slow` too")
+    parser.add_argument("--slow", action="store_true", help="run the cells marked `#| slow` and the slow tests too")
     args = parser.parse_args()
     nbs = notebooks(args.names)
     if args.names and not nbs: sys.exit(f"no notebook's path holds any of: {', '.join(args.names)}")
-    counts = [run_notebooks(nbs, args.slow), (0, 0) if args.names else run_pytest()]
+    counts = [run_notebooks(nbs, args.slow), (0, 0) if args.names else run_pytest(args.slow)]
     passed, failed = map(sum, zip(*counts))
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)

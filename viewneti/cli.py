@@ -12,9 +12,10 @@ __all__ = ['WORDS', 'SIGNS', 'COMMANDS', 'ORDER', 'THEIRS', 'SCORES', 'STAGES', 
            'check_parity', 'CheckSceneOptions', 'check_scene', 'is_original', 'own_words', 'train_options', 'train',
            'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures', 'generate', 'EvaluateOptions',
            'evaluate_options', 'score_table', 'tell_results', 'evaluate', 'SummarizeOptions', 'summarize',
-           'ManifoldOptions', 'highlights', 'manifold', 'ExploreOptions', 'explorer_notebook', 'explore',
-           'ConvertOptions', 'convert', 'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage', 'DemoOptions',
-           'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
+           'ManifoldOptions', 'highlights', 'manifold', 'BatchOptions', 'batch', 'BatchFolder', 'batch_status',
+           'batch_summarize', 'ExploreOptions', 'explorer_notebook', 'explore', 'ConvertOptions', 'convert',
+           'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage', 'DemoOptions', 'demo_config', 'check_demo',
+           'demo_scenes', 'demo_scene', 'medians', 'demo']
 
 # %% ../nbs/11_cli.ipynb #a9ff1dc2
 import argparse, difflib, errno, os, platform, shlex, shutil, statistics, sys, textwrap, time, typing
@@ -134,13 +135,13 @@ def read_options(
 ) -> dict:
     "Options from a file; raises `UserError` when it is not one."
     where = f'--config_path: {path}'
-    if not Path(path).is_file(): raise UserError(f'{where}: expected a configuration file, found no such file')
-    try:
-        with open(path, encoding='utf-8') as f: values = load_config(f, file=path)
-    except (draccus.ParsingError, ValueError, OSError) as e:
-        raise UserError(f'{where}: expected YAML, found {first_line(e.__cause__ or e)}') from None
-    if not isinstance(values or {}, dict): raise UserError(f'{where}: expected options and values, found {values!r}')
-    return values or {}
+    from viewneti.cameras import InputError
+    from viewneti.checkpoints import read_text, read_yaml
+    if not os.path.isfile(path): raise UserError(f'{where}: expected a configuration file, found no such file')
+    try: return load_config(read_text(path), file=path) if path.endswith('.toml') else read_yaml(path)
+    except InputError as e: raise UserError(f'--config_path: {e}') from None
+    except (draccus.ParsingError, ValueError) as e:
+        raise UserError(f'{where}: expected TOML, found {first_line(e.__cause__ or e)}') from None
 
 # %% ../nbs/11_cli.ipynb #803b7431
 def parse_value(
@@ -248,7 +249,7 @@ def command_help(
     return '\n'.join(lines)
 
 # %% ../nbs/11_cli.ipynb #e001bfd0
-ORDER = ['demo', 'explore', 'train', 'generate', 'evaluate', 'summarize', 'manifold', 'convert', 'masks', 'world',
+ORDER = ['demo', 'explore', 'train', 'generate', 'evaluate', 'summarize', 'manifold', 'batch', 'convert', 'masks', 'world',
          'check']  # in which people meet them
 
 def overview() -> str:
@@ -809,6 +810,54 @@ def manifold(options: ManifoldOptions):
     print(table(highlights(told['stages']), ['what', 'found', '']))
     print(f"\nLook at the figures in {folder}; what they say: the tutorial 'Reading the manifold'.\n"
           f"For programs: {folder/'manifold.json'}")
+
+# %% ../nbs/11_cli.ipynb #236425bd
+@dataclass
+class BatchOptions:
+    "Which plan, and how it is executed; what is not said here is as the plan says."
+    plan: str = ''                  # a YAML file
+    retry: bool = False             # try the runs again that failed
+    folder: Optional[str] = None    # of the results
+    executor: Optional[str] = None  # 'local', 'ray' or 'slurm'
+    address: Optional[str] = None   # of a Ray cluster, 'auto' for one on this machine; none: one is started here
+    at_once: Optional[int] = None   # runs at the same time
+    cores: Optional[int] = None     # of each run
+    gpus: Optional[float] = None    # of each run: a number, or a fraction of one
+    results: Optional[str] = None   # where finished runs are copied to: a folder, or an address that fsspec knows
+
+@command('batch', BatchOptions, 'plan', 'the same command goes on with what is left')
+def batch(options: BatchOptions):
+    "Execute many runs: a grid of scenes, modes and any options, each run with a report."
+    from viewneti.batches import batch, batch_folder
+    given = {k: v for k, v in vars(options).items() if k not in ('plan', 'retry') and v is not None}
+    rows = batch(options.plan, options.retry, **given)
+    print(f'Look at {batch_folder(options.plan, **given)/"index.html"}; for programs: runs.csv beside it.')
+    failed = [row for row in rows if row['state'] in ('failed', 'held')]
+    if failed:
+        raise UserError(f"{len(failed)} of {len(rows)} runs failed or were held, first {failed[0]['name']} ({failed[0]['message']}); "
+                        '--retry true tries them again')
+
+# %% ../nbs/11_cli.ipynb #fbaabe17
+@dataclass
+class BatchFolder:
+    "Which batch."
+    batch: str = ''             # the file of a plan, or the folder of its results
+
+@command('batch status', BatchFolder, 'batch')
+def batch_status(options: BatchFolder):
+    "Where the runs of a batch stand; it may be at work or not."
+    from rich.console import Console
+    from viewneti.batches import batch_status, status_table
+    Console(force_jupyter=False).print(status_table(batch_status(options.batch)))
+
+@command('batch summarize', BatchFolder, 'batch')
+def batch_summarize(options: BatchFolder):
+    "One table of the scores of a batch's finished runs, and its page anew."
+    from viewneti.batches import summarize_batch
+    from viewneti.protocol import summary_markdown
+    rows, files = summarize_batch(options.batch)
+    print(summary_markdown(rows))
+    print('Written: ' + ', '.join(map(str, files)))
 
 # %% ../nbs/11_cli.ipynb #533cfefe
 @dataclass

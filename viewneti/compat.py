@@ -7,13 +7,14 @@ __all__ = ['KNOWN_CLASSES', 'HARMLESS', 'ORIGINAL_LAYERS', 'PE_SIGMAS', 'VALIDAT
            'AUGMENTATION_KEYS', 'PRECISION_NAMES', 'SIZE_KEYS', 'RUNTIME_FIELDS', 'SHARED', 'SHARED_OBJECTS',
            'SIGMA_KEYS', 'Inert', 'stand_ins', 'pickled_names', 'read_checkpoint', 'view_token', 'read_view_token',
            'round_cameras', 'read_projections', 'original_encoding', 'theirs', 'frequencies', 'config_field',
-           'mapper_options', 'fill_mapper', 'to_mapper', 'original_steps', 'original_files', 'find_calibration',
-           'Original', 'mapper_entries', 'load_original', 'read_view_mapper', 'FourierPositionalEncodingNDims',
-           'ForeignPickler', 'write_checkpoint', 'OriginalLog', 'OriginalData', 'OriginalModel', 'OriginalEval',
-           'OriginalOptim', 'OriginalConfig', 'name_of', 'dotted', 'merge_config', 'spread_sigmas', 'check_expressible',
-           'shared_options', 'sigma_config', 'original_mode', 'state_mapper', 'original_config', 'name_objects',
-           'placeholder_embeddings', 'mapper_entry', 'split_concepts', 'save_original', 'Recording', 'Parity',
-           'compare', 'read_tensors', 'parity', 'OriginalResults', 'to_results', 'read_original_results']
+           'mapper_options', 'fill_mapper', 'to_mapper', 'original_steps', 'original_files', 'data_folder',
+           'find_calibration', 'Original', 'mapper_entries', 'load_original', 'read_view_mapper',
+           'FourierPositionalEncodingNDims', 'ForeignPickler', 'write_checkpoint', 'OriginalLog', 'OriginalData',
+           'OriginalModel', 'OriginalEval', 'OriginalOptim', 'OriginalConfig', 'name_of', 'dotted', 'merge_config',
+           'spread_sigmas', 'check_expressible', 'shared_options', 'sigma_config', 'original_mode', 'state_mapper',
+           'original_config', 'name_objects', 'placeholder_embeddings', 'mapper_entry', 'split_concepts',
+           'save_original', 'Recording', 'Parity', 'compare', 'read_tensors', 'parity', 'OriginalResults', 'to_results',
+           'read_original_results']
 
 # %% ../nbs/09_compat.ipynb #7af22f0e
 import copy, difflib, io, math, pickle, pickletools, re, warnings, zipfile, zlib
@@ -34,11 +35,11 @@ from torch import nn
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .cameras import InputError, ProjectionEncoding, read_projection
+from .cameras import InputError, ProjectionEncoding, quoted, read_projection
 from .checkpoints import read_json, write_whole
 from .experiment import VIEW_MAPPER_READERS
 from .injection import Concept, inject, install_layer_attention
-from .mappers import FreeToken, Mapper, fourier_matrix
+from .mappers import FreeToken, Mapper, check_saved, fourier_matrix
 from .models import ViewNeTI
 
 # %% ../nbs/09_compat.ipynb #f7363086
@@ -80,14 +81,17 @@ def read_checkpoint(
     path: str|Path,  # a file written by `torch.save`
 ) -> dict:  # with tensors on the CPU
     "Read the original's file without running code from it; `InputError` names any class that does not belong there."
-    path, unknown = Path(path), []
+    path, unknown, packed = Path(path), [], False
     if not path.is_file(): raise InputError(f'{path}: no such file, expected a checkpoint of the original')
     try:
         with safe_globals(stand_ins()):
-            if zipfile.is_zipfile(path): unknown = get_unsafe_globals_in_checkpoint(path)
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as z: packed = any(part.compress_type for part in z.infolist())
+                if packed: raise ValueError('parts are compressed, which torch never does')
+                unknown = get_unsafe_globals_in_checkpoint(path)
             content = None if unknown else torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e:  # a damaged file can provoke nearly any exception
-        unknown = [n for n in pickled_names(path) if n not in KNOWN_CLASSES and not HARMLESS.fullmatch(n)]
+        unknown = [n for n in (() if packed else pickled_names(path)) if n not in KNOWN_CLASSES and not HARMLESS.fullmatch(n)]
         reason = (str(e).split('WeightsUnpickler error:')[-1].strip() or type(e).__name__).splitlines()[0]
         if not unknown: raise InputError(f'{path}: not a readable checkpoint ({reason[:120]})') from None
     if unknown:
@@ -158,8 +162,8 @@ def frequencies(
     "The Fourier features of a saved mapper."
     held = vars(saved['encoder']) if isinstance(saved.get('encoder'), (Inert, nn.Module)) else {}
     places = saved['state_dict'].get('encoder.w'), held.get('_parameters', {}).get('w'), held.get('w')
-    w = next((x.detach() for x in places if isinstance(x, torch.Tensor)), None)
-    return w, held.get('sigmas')
+    w, sigmas = next((x.detach() for x in places if isinstance(x, torch.Tensor)), None), held.get('sigmas')
+    return w, sigmas if isinstance(sigmas, list) else None
 
 # %% ../nbs/09_compat.ipynb #b1b5dbe4
 def config_field(
@@ -185,7 +189,7 @@ def mapper_options(
     "The original's configuration of one kind of mapper in our terms."
     get = lambda name: config_field(config, f'model.{name}', where)
     if get('arch_view_net') != 15:
-        raise InputError(f'{where}: found arch_view_net {get("arch_view_net")}, expected 15 as in the paper')
+        raise InputError(f'{where}: found arch_view_net {quoted(get("arch_view_net"))}, expected 15 as in the paper')
     norm, unconstrained = get(f'target_norm_{kind}'), config['model'].get(f'bypass_unconstrained_{kind}', False)
     return dict(
         dim=get('word_embedding_dim'), layers=ORIGINAL_LAYERS,
@@ -207,6 +211,7 @@ def fill_mapper(
     for k in sorted(expected.keys() | found):
         if expected.get(k) != found.get(k):
             raise InputError(f'{where}: tensor {k}: found {found.get(k)}, expected {expected.get(k)}')
+        if not state[k].isfinite().all(): raise InputError(f'{where}: tensor {k}: found numbers that are not finite')
     mapper.load_state_dict({k: state[theirs(k)] for k in mapper.state_dict()})
     return mapper.eval()
 
@@ -222,15 +227,23 @@ def to_mapper(
     state, options = config_field(saved, 'state_dict', where), mapper_options(kind, config, where)
     if 'ti_embeddings' in state and kind == 'view':
         raise InputError(f'{where}: found one free vector for each view, expected a mapper that takes cameras')
+    def check(kind, options, tensors):
+        try: check_saved(kind, options, tensors)
+        except InputError as e: raise InputError(f'{where}: {theirs(str(e))}') from None  # tensors by their names
     if 'ti_embeddings' in state:
-        return FreeToken(options['dim'], state['ti_embeddings'][0], options['reference']).eval()
+        words = state['ti_embeddings']
+        if words.ndim != 2 or not len(words) or not words.isfinite().all():
+            raise InputError(f'{where}: tensor ti_embeddings: found {tuple(words.shape)}, expected finite words')
+        check('FreeToken', options, dict(word=words[0]))
+        return FreeToken(options['dim'], words[0], options['reference']).eval()
     (w, sigmas), inputs = frequencies(saved), 2 + (encoding.dim if encoding else 0)
     sigmas = sigmas or [.03, 2.] + [.5]*(inputs - 2)
+    options |= dict(hidden=len(state.get('net.0.bias', range(64))), sigmas=[*sigmas[:2], *(sigmas[2:3] or [.5])])
+    check('Mapper', options, {ours: state[k] for ours in ('net.0.bias', 'output.bias') if (k := theirs(ours)) in state})
     if w is None: w = fourier_matrix(sigmas)  # drawn with seed 0, there as here
     if w.shape[-1] != inputs:
         what = 'timestep, layer and the 12 of a projection matrix' if encoding else 'timestep and layer'
         raise InputError(f'{where}: the {kind} mapper takes {w.shape[-1]} numbers, expected {inputs}, {what}')
-    options |= dict(hidden=len(state.get('net.0.bias', range(64))), sigmas=(*sigmas[:2], *(sigmas[2:3] or [.5])))
     mapper = Mapper(encoding=encoding, generator=torch.Generator(), **options)
     return fill_mapper(mapper, dict(state, **{'encoder.w': w}), where)
 
@@ -254,12 +267,22 @@ def original_files(
                 embeds=folder/f'learned_embeds-{middle}.bin')
 
 # %% ../nbs/09_compat.ipynb #d92ed102
+def data_folder(
+    config: dict,  # the original's configuration
+    where='configuration',  # the file, for the message
+) -> str:
+    "The folder of pictures that the configuration names."
+    data = config_field(config, 'data.train_data_dir', where)
+    if not isinstance(data, str): raise InputError(f'{where}: data.train_data_dir: found {quoted(data)}, expected a folder')
+    return data
+
+# %% ../nbs/09_compat.ipynb #04ca3299
 def find_calibration(
     config: dict,  # the original's configuration
     folder: str|Path,  # the checkpoint's folder
 ) -> Path:  # `InputError` says what to give if it is not found
     "The calibration folder that the configuration leads to, from here or from a folder above the checkpoint's."
-    data = Path(config_field(config, 'data.train_data_dir', folder))
+    data = Path(data_folder(config, folder))
     for base in (Path('.'), *(Path(folder).resolve()/'x').parents):
         for place in ((base/data), *(base/data).parents[:2]):
             if any((place/'Calibration'/'cal18').glob('pos_*.txt')): return place/'Calibration'/'cal18'
@@ -290,7 +313,8 @@ def mapper_entries(
     "The mappers in one of the original's files."
     entries = config_field(saved, 'mappers', where)
     entries = list(entries.values()) if isinstance(entries, dict) else []
-    tensors = lambda x: isinstance(x, dict) and all(isinstance(v, torch.Tensor) for v in x.values())
+    fits = lambda v: isinstance(v, torch.Tensor) and v.is_floating_point() and v.ndim > 0
+    tensors = lambda x: isinstance(x, dict) and all(map(fits, x.values()))
     if not entries or not all(isinstance(e, dict) and tensors(e.get('state_dict')) for e in entries):
         raise InputError(f'{where}: mappers: expected one or more mappers, each with a state_dict of tensors')
     return entries
@@ -310,12 +334,15 @@ def load_original(
     if step not in steps: raise InputError(f'{folder}: step {step} was not saved, found steps {steps}')
     files, view, objects = original_files(folder, step), None, {}
     saved = {kind: read_checkpoint(f) for kind, f in files.items() if f.is_file()}
-    config = config_field(saved.get('object', saved.get('view')), 'cfg', folder)
+    main = 'object' if 'object' in saved else 'view'
+    config = config_field(saved[main], 'cfg', files[main])
     if 'view' not in saved and config_field(config, 'learnable_mode', files['object']) != 0:
         raise InputError(f"{files['view']}: no such file, "
                          f"expected the view mapper of learnable_mode {config['learnable_mode']}")
     for entry in mapper_entries(saved['object'], files['object']) if 'object' in saved else ():
         token = config_field(entry, 'placeholder_object_token', files['object'])
+        if not isinstance(token, str):
+            raise InputError(f"{files['object']}: placeholder_object_token: found {quoted(token)}, expected a word")
         objects[token] = to_mapper(entry, 'object', config, None, files['object'])
     if 'view' in saved:
         own = config_field(saved['view'], 'cfg', files['view'])
@@ -934,11 +961,16 @@ def to_results(
     if missing:
         raise InputError(f'{where}: no {missing[0]} in it, found {sorted(map(str, found))}, '
                          'expected imgs_pred, imgs_gt and masks')
-    pictures, truth, masks = torch.stack(list(found['imgs_pred'])).float(), found['imgs_gt'], found['masks']
-    shape = tuple(pictures.shape[1:])
-    for name, x in dict(imgs_gt=truth, masks=masks).items():
-        if x.shape != shape:
-            raise InputError(f'{where}: {name}: found shape {tuple(x.shape)}, expected {shape} as imgs_pred')
+    drawn, truth, masks = (found[k] for k in ('imgs_pred', 'imgs_gt', 'masks'))
+    if not isinstance(drawn, (list, tuple, torch.Tensor)) or not len(drawn):
+        raise InputError(f'{where}: imgs_pred: found {quoted(drawn)}, expected the pictures of each seed')
+    shape = tuple(getattr(truth, 'shape', ()))
+    for name, x in (('imgs_gt', truth), ('masks', masks), *(('imgs_pred', x) for x in drawn)):
+        if not isinstance(x, torch.Tensor) or x.shape != shape or len(shape) != 4 or not x.isfinite().all():
+            size = f'shape {tuple(x.shape)}' if isinstance(x, torch.Tensor) else quoted(x)
+            expected = f'{shape}, as imgs_gt' if len(shape) == 4 else '(views, 3, height, width)'
+            raise InputError(f'{where}: {name}: found {size}, expected finite numbers of shape {expected}')
+    pictures = torch.stack(list(drawn)).float()
     scores = {k: v for k, v in found.items() if isinstance(v, (int, float))}
     return OriginalResults(token, pictures, truth.float(), masks.float().mean(1, keepdim=True) > .5, scores)
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PLAIN_WORDS', 'LIST_WORDS', 'IGNORED', 'TRACKERS', 'SPLITS', 'OPTIM_NAMES', 'SCHEDULES', 'NUMBERS', 'field_types',
-           'type_words', 'decode_field', 'read_yaml', 'split_overrides', 'parse_text', 'nested', 'decode_all',
-           'read_config', 'read_original_config', 'Translation', 'translate_log', 'translate_scenes', 'translate_size',
+           'type_words', 'decode_field', 'split_overrides', 'parse_text', 'nested', 'decode_all', 'read_config',
+           'read_original_config', 'Translation', 'translate_log', 'translate_scenes', 'translate_size',
            'translate_views', 'translate_model', 'translate_mappers', 'original_sigmas', 'translate_network',
            'translate_eval', 'translate_optim', 'translate_config', 'to_fit_config', 'OriginalInference',
            'read_inference_config', 'translate_inference', 'find_data', 'run_config', 'convert_run', 'original_data',
@@ -21,15 +21,15 @@ from typing import Optional
 import draccus
 import yaml
 
-from .cameras import InputError
-from .checkpoints import read_json, write_whole
+from .cameras import InputError, quoted
+from .checkpoints import read_yaml, write_whole
 from .compat import (AUGMENTATION_KEYS, MODE_NUMBERS, ORIGINAL_DEFAULTS, PRECISION_NAMES, RUNTIME_FIELDS,
-                             SIGMA_KEYS, SIZE_KEYS, Original, OriginalConfig, config_field, dotted, find_calibration,
-                             load_original, merge_config, name_of, original_files, original_steps, read_projections,
+                             SIGMA_KEYS, SIZE_KEYS, Original, OriginalConfig, config_field, data_folder, dotted,
+                             find_calibration, load_original, merge_config, name_of, original_files, original_steps, read_projections,
                              save_original, split_concepts)
 from .experiment import FitConfig, Run
 from .mappers import load_mapper
-from .models import MOVED_MODELS, ViewNeTI
+from .models import MOVED_MODELS, ViewNeTI, read_concepts
 
 # %% ../nbs/09a_configurations.ipynb #1e58488b
 def field_types(
@@ -72,21 +72,7 @@ def decode_field(
     try:
         if not wrong: return draccus.decode(plain, value)
     except Exception: pass  # draccus raises plain ones too, for a text where a list should be
-    raise InputError(f'{where}: {name}: found {value!r}, expected {type_words(kind)}')
-
-# %% ../nbs/09a_configurations.ipynb #0fedcd78
-def read_yaml(
-    path: str|Path,  # a YAML file
-) -> dict:  # `InputError` names the file when it is none
-    "Read a YAML file of names and values, without building anything else from it."
-    path = Path(path)
-    if not path.is_file(): raise InputError(f'{path}: no such file, expected a configuration in YAML')
-    try: values = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise InputError(f'{path}: not readable as YAML ({" ".join(str(e).split())[:160]})') from None
-    if not isinstance(values, (dict, type(None))):
-        raise InputError(f'{path}: found {type(values).__name__}, expected names and values')
-    return values or {}
+    raise InputError(f'{where}: {name}: found {quoted(value)}, expected {type_words(kind)}')
 
 # %% ../nbs/09a_configurations.ipynb #c9ddb8bc
 def split_overrides(
@@ -491,9 +477,12 @@ def run_config(
 ) -> FitConfig:
     "Our configuration of a run of the original, from the one that its checkpoint holds."
     config = nested({'optim.scale_lr': False}, original.config)
-    config['data']['train_data_dir'] = find_data(config_field(config, 'data.train_data_dir', results), results)
-    values, _ = translate_config(config, trained=True, where=results)
+    files = original_files(results, original.step)
+    where = files['object' if original.objects else 'view']
+    config['data']['train_data_dir'] = find_data(data_folder(config, where), results)
+    values, _ = translate_config(config, trained=True, where=where)
     tokens, many = list(original.objects), values['mode'] == 'scenes'
+    if not tokens: raise InputError(f"{files['object']}: no such file, expected the object's mapper beside the view's")
     values |= dict(object_tokens=tokens) if many else dict(object_token=tokens[0])
     if 'view_alpha' in values: values['view_alpha'] = values['alpha']
     object_token = '<object>' if many else tokens[0]
@@ -592,7 +581,7 @@ def export_run(
     places, config = {s: run.checkpoint(s) for s in steps}, original_fields(run.config)
     there = [f for s in steps for f in original_files(folder, s).values() if f.exists()]
     if there: raise InputError(f'{there[0]}: exists already, expected a folder without files of step {steps[0]}')
-    sources = {s: {c['token']: load_mapper(place/c['file']) for c in read_json(place/'mappers.json')['concepts']}
+    sources = {s: {token: load_mapper(file) for token, file in read_concepts(place).items()}
                for s, place in places.items()}
     for source in sources.values(): split_concepts(source)
     cameras, written = training_cameras(run), []

@@ -26,7 +26,7 @@ from skimage.measure import label, ransac
 from skimage.morphology import isotropic_closing
 from tqdm.auto import tqdm
 
-from .cameras import Camera, InputError, STYLE, check_size, read_projection
+from .cameras import Camera, InputError, STYLE, check_size, in_short, read_projection
 from .checkpoints import read_json, write_json, write_whole
 from .scenes import (DTU_EVALUATED, DTU_TEST_SCANS, DTU_TRAIN_SCANS, dtu_splits, find_masks, picture_size,
                              read_calibration, read_info)
@@ -479,8 +479,8 @@ def read_plane(path # a file ObsMask/Plane9.mat
               )->np.ndarray: # [4], as from `find_table`: what lies above the table has a height above 0
     "The plane of the table, as DTU gives it"
     try: P = np.asarray(loadmat(path)['P'], dtype=np.float64).ravel()
-    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as e:
-        raise InputError(f'{path}: expected a MATLAB file with a plane P, found something else ({e})') from None
+    except Exception as e: # a damaged file can provoke nearly any
+        raise InputError(f'{path}: expected a MATLAB file with a plane P, found something else ({in_short(e)})') from None
     if P.shape != (4,) or not np.isfinite(P).all() or not P[:3].any():
         raise InputError(f'{path}: expected a plane P of 4 numbers, found {P.tolist()}')
     return P/np.linalg.norm(P[:3])

@@ -9,13 +9,13 @@ __all__ = ['BACKGROUNDS', 'METRICS', 'REGNERF_VIEWS', 'DRAWING', 'masked_psnr', 
            'camera_angles', 'baselines', 'reconstruct', 'mse_distances', 'lpips_distances', 'retrieve',
            'retrieval_chance', 'meter_for', 'meter_name', 'measure_views', 'average', 'seed_summary', 'score_views',
            'summarize_views', 'drawing_size', 'metric_size', 'evaluate_views', 'picture_grid', 'draw_grid_file',
-           'save_predictions', 'load_predictions', 'without_infinity', 'finish_results', 'write_results',
-           'read_results', 'chosen_objects', 'results_folders', 'checkpoint_digest', 'drawn_before', 'evaluate_object',
-           'object_sheet', 'draw_object', 'shared_value', 'join_results', 'name_files', 'opened_scene', 'is_evaluated',
-           'evaluate']
+           'save_predictions', 'load_predictions', 'without_infinity', 'finish_results', 'write_results', 'is_score',
+           'read_metrics', 'read_results', 'chosen_objects', 'results_folders', 'checkpoint_digest', 'drawn_before',
+           'evaluate_object', 'object_sheet', 'draw_object', 'shared_value', 'join_results', 'name_files',
+           'opened_scene', 'is_evaluated', 'evaluate']
 
 # %% ../nbs/07_evaluation.ipynb #e9ae98df
-import hashlib, json, math, pickle, re, time, warnings
+import hashlib, json, math, re, time, warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
@@ -25,18 +25,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from skimage.metrics import structural_similarity
 from torchvision.models import VGG16_Weights
 from tqdm.auto import tqdm
 
-from .cameras import PALETTE, STYLE, InputError, check_size, view_angle
-from .checkpoints import read_json, write_json, write_whole
+from .cameras import PALETTE, STYLE, InputError, check_size, in_short, quoted, view_angle
+from .checkpoints import read_json, read_tensors, write_json, write_whole
 from .dtu import mask_record
 from .experiment import MODES, Run, open_scene
 from .meter import METERS, measure_camera
-from .models import ViewNeTI
+from .models import ViewNeTI, read_concepts
 from .scenes import DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, dtu_splits
 from .training import own_size
 from .world import show_pictures
@@ -111,14 +110,13 @@ def load_trunk(
     "Fill the trunk of LPIPS from a file."
     def wrong(found): raise InputError(f'{file}: expected the weights of VGG-16, found {found}') from None
     try: weights = torch.load(file, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as e:
-        wrong(f"a file that cannot be read ({' '.join(str(e).split()):.80})")
+    except Exception as e: wrong(f'a file that cannot be read ({in_short(e, 80)})')  # it can provoke nearly any
     if not isinstance(weights, dict): wrong(f'a {type(weights).__name__}')
     wanted = {k: 'features.' + k.split('.', 1)[1] for k in metric.net.state_dict()}
     absent = [k for k in wanted.values() if k not in weights]
     if absent: wrong(f'no {absent[0]}')
     try: metric.net.load_state_dict({k: weights[v] for k, v in wanted.items()})
-    except RuntimeError as e: wrong(f'other shapes ({e})')
+    except (RuntimeError, TypeError) as e: wrong(f'other shapes ({in_short(e)})')
     metric.pnet_rand = False
 
 # %% ../nbs/07_evaluation.ipynb #8b6b457d
@@ -595,13 +593,19 @@ def load_predictions(
     path,        # written by `save_predictions`
 ) -> tuple:      # pictures [V, S, 3, H, W] uint8, a dict with views, numbers, seeds; `InputError` if it is no such file
     "Read pictures back."
-    if not Path(path).is_file(): raise InputError(f'{path}: no such file')
-    try:
-        with safe_open(path, 'pt') as f:
-            about = json.loads(f.metadata()['viewneti'])
-            return torch.stack([f.get_tensor(f'seed-{s}') for s in about['seeds']], 1), about
-    except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as e:
-        raise InputError(f'{path}: not a file of predictions ({e})') from None
+    about, tensors = read_tensors(path)
+    def wrong(found): raise InputError(f'{path}: not a file of predictions ({found})')
+    names = [about.get(k) for k in ('views', 'numbers', 'seeds')]
+    for name in names:
+        if not isinstance(name, list): wrong(f'found {quoted(name)} where views, their numbers, or seeds belong')
+    found = [tensors.get(f'seed-{quoted(s)}') for s in about['seeds']]
+    pictures = [x for x in found if x is not None and x.dtype == torch.uint8 and x.ndim == 4 and x.shape[1] == 3]
+    if not found or len({x.shape for x in pictures}) != 1 or len(pictures) < len(found):
+        wrong(f'seeds {quoted(about["seeds"])} do not have pictures of one size each')
+    views = len(pictures[0])
+    if any(len(x) not in (0, views) for x in names[:2]):
+        wrong(f'found {views} pictures a seed, and {len(names[0])} views')
+    return torch.stack(pictures, 1), about
 
 # %% ../nbs/07_evaluation.ipynb #5fa15542
 def without_infinity(
@@ -646,6 +650,34 @@ def write_results(
     write_json(folder/'metrics.json', results)
     return results
 
+# %% ../nbs/07_evaluation.ipynb #b6f6aa64
+def is_score(
+    value,
+) -> bool:  # a finite number, or None where a score is missing
+    "Can this be a score?"
+    return value is None or type(value) in (int, float) and abs(value) < 1e30
+
+# %% ../nbs/07_evaluation.ipynb #b2f3d2af
+def read_metrics(
+    file,       # metrics.json
+) -> dict:      # `InputError` names the file, and the field that `evaluate` cannot have written
+    "Results as they were written."
+    found = read_json(file)
+    files, seeds = found.get('files'), found.get('seeds', [])
+    def need(ok, name, expected):
+        if not ok: raise InputError(f'{file}: {name}: found {quoted(found.get(name))}, expected {expected}')
+    need(type(found.get('step')) is int, 'step', 'a whole number')
+    need(isinstance(found.get('evaluation'), dict), 'evaluation', 'the settings')
+    need(isinstance(found.get('notes'), list), 'notes', 'a list of sentences')
+    need(isinstance(seeds, list) and all(isinstance(s, dict) and all(map(is_score, s.values())) for s in seeds),
+         'seeds', 'the scores of each seed')
+    need(isinstance(files, dict) and isinstance(files.get('grids'), list), 'files', 'predictions and grids')
+    named = files.get('predictions')
+    for name in [*files['grids'], *(named if isinstance(named, list) else [named])]:
+        inside = isinstance(name, str) and name and '\0' not in name and not {'..', '/'} & {*Path(name).parts}
+        need(inside, 'files', 'names of files in the same folder')
+    return found
+
 # %% ../nbs/07_evaluation.ipynb #fde5cfbe
 def read_results(
     folder,             # a run's folder, or its folder evaluation, or a folder within that
@@ -658,7 +690,7 @@ def read_results(
     if step is not None: folder = folder/f'step-{step}'/(scene or '')
     if not (folder/'metrics.json').is_file():
         raise InputError(f'{folder}: expected an evaluation, found no metrics.json (evaluate the run first)')
-    return read_json(folder/'metrics.json')
+    return read_metrics(folder/'metrics.json')
 
 # %% ../nbs/07_evaluation.ipynb #192309b1
 def chosen_objects(
@@ -692,10 +724,10 @@ def checkpoint_digest(
     folder,  # of a checkpoint
 ) -> str:    # 16 hexadecimal digits
     "A hash over the mappers of a checkpoint."
-    folder, digest = Path(folder), hashlib.sha256()
-    for concept in read_json(folder/'mappers.json')['concepts']:
-        digest.update(concept['token'].encode())
-        digest.update((folder/concept['file']).read_bytes())
+    digest = hashlib.sha256()
+    for token, file in read_concepts(folder).items():
+        digest.update(token.encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 # %% ../nbs/07_evaluation.ipynb #3e1f507b
@@ -710,7 +742,8 @@ def drawn_before(
     "Pictures that were drawn with just these settings."
     if not Path(file).is_file(): return None
     pictures, about = load_predictions(file)
-    before = {k: about.get('evaluation', {}).get(k) for k in DRAWING}
+    settings = about.get('evaluation')
+    before = {k: settings.get(k) for k in DRAWING} if isinstance(settings, dict) else None
     return pictures if (before, about['views'], about['seeds']) == (wanted, views, list(seeds)) else None
 
 # %% ../nbs/07_evaluation.ipynb #3c9606b2
@@ -837,8 +870,8 @@ def is_evaluated(
 ) -> bool:
     "Whether that was done already, by the same checkpoint, and all its files are there."
     folder = Path(folder)
-    if not (folder/'metrics.json').is_file(): return False
-    results = read_json(folder/'metrics.json')
+    if not (folder/'metrics.json').exists(): return False
+    results = read_metrics(folder/'metrics.json')
     files = [results['files']['predictions'], *results['files']['grids']]
     return results['evaluation'].get('asked') == asked and all((folder/f).is_file() for f in files)
 
@@ -886,7 +919,7 @@ def evaluate(
         (root/'metrics.json').unlink(missing_ok=True)
         if MODES[run.config.mode].view: evaluate_object(*common, metric, progress, redraw, meter)
         else: draw_object(*common, progress)
-    found = {t: (places[t], read_json(root/places[t]/'metrics.json')) for t in tokens}
+    found = {t: (places[t], read_metrics(root/places[t]/'metrics.json')) for t in tokens}
     joined = join_results(found) if MODES[run.config.mode].many else name_files(found[tokens[0]][1], places[tokens[0]])
     write_json(root/'metrics.json', joined)
     return joined

@@ -399,6 +399,8 @@ def load_judge(
     wanted = {k: v.shape for k, v in judge.state_dict().items()}
     if {k: v.shape for k, v in state.items()} != wanted:
         raise InputError(f'{file}: expected a judge, found other weights')
+    for k, v in state.items():
+        if not v.isfinite().all(): raise InputError(f'{file}: {k}: expected finite numbers, found others')
     judge.load_state_dict(state)
     return judge.eval()
 

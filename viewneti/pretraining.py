@@ -32,7 +32,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from .cameras import InputError
+from .cameras import InputError, in_short
 from .checkpoints import (epoch_order, load_state, read_json, save_state, step_generator, write_json,
                                   write_whole)
 from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, VIEW_PHRASES, caption, random_camera,
@@ -155,13 +155,17 @@ def make_pictures(
 # %% ../nbs/02b_pretraining.ipynb #f2d639d4
 def read_pictures(
     config: PretrainConfig,
-):              # uint8 [n, 3, H, W], and n lists of captions
+):              # uint8 [n, 3, H, W], and n lists of captions; `InputError` naming a file that holds anything else
     "All pictures of stage 1, in memory."
     pictures, captions = [], []
     for path in sorted((Path(config.folder)/'pictures').glob('*.safetensors')):
-        with safe_open(path, 'pt') as f:
-            pictures.append(f.get_tensor('pictures'))
-            captions += json.loads(f.metadata()['captions'])
+        try:
+            with safe_open(path, 'pt') as f: found, said = f.get_tensor('pictures'), json.loads(f.metadata()['captions'])
+        except Exception as e: raise InputError(f"{path}: not the pictures of stage 1 ({in_short(e)})") from None
+        if (found.dtype, found.ndim, len(said)) != (torch.uint8, 4, len(found)) or found.shape[1] != 3:
+            raise InputError(f"{path}: expected a caption list for each picture [3, H, W] in bytes, found others")
+        pictures.append(found)
+        captions += said
     if not pictures: raise InputError(f"{Path(config.folder)/'pictures'}: no pictures; run stage 1 first")
     return torch.cat(pictures)[:config.pictures], captions[:config.pictures]
 

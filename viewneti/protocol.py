@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SCORES', 'NOT_METHOD', 'HEADINGS', 'ABOUT_TABLE', 'ABOUT_RECOMPUTED', 'find_runs', 'evaluate_runs',
-           'result_files', 'training_settings', 'score_rows', 'scan_rows', 'group_key', 'mean_rows', 'seed_means',
-           'summarize', 'table_text', 'markdown_table', 'write_csv', 'summary_markdown', 'write_summary']
+           'result_files', 'training_settings', 'score_rows', 'file_rows', 'scan_rows', 'group_key', 'mean_rows',
+           'seed_means', 'summarize', 'table_text', 'markdown_table', 'write_csv', 'summary_markdown', 'write_summary']
 
 # %% ../nbs/07a_protocol.ipynb #6c71f2c0
 import csv, glob, json
@@ -13,9 +13,9 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from .cameras import InputError
-from .checkpoints import read_json, write_whole
-from .evaluation import METRICS, average, evaluate
+from .cameras import InputError, in_short
+from .checkpoints import write_whole
+from .evaluation import METRICS, average, evaluate, is_score, read_metrics
 from .experiment import FREE, Run
 from .scenes import natural_order
 
@@ -80,7 +80,7 @@ def training_settings(
 ) -> dict:  # training_encoding, training_lr, ...: text or numbers
     "How a run was trained, as far as that tells methods apart."
     values = {k: v for k, v in asdict(run.config).items() if k not in FREE and k not in NOT_METHOD}
-    values['prompt'] = values['prompt'].replace(run.config.object_token, '<object>')
+    values['prompt'] = (values['prompt'] or '').replace(run.config.object_token, '<object>')
     if run.config.schedule != 'constant': values['steps'] = run.config.steps  # the learning rate depends on it
     return {f'training_{k}': json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in values.items()}
 
@@ -103,6 +103,22 @@ def score_rows(
                         | {k: e[k] for k in SETTINGS if k in e})
     return rows
 
+# %% ../nbs/07a_protocol.ipynb #5eedecca
+def file_rows(
+    file,       # metrics.json
+    mode: str,  # of the run
+) -> tuple:     # the results, and their rows; `InputError` naming the file where it lacks a score, or has something else
+    "The rows of a file of results."
+    results = read_metrics(file)
+    try: rows = score_rows(results, mode=mode, file=str(file))
+    except (KeyError, TypeError) as e:
+        raise InputError(f'{file}: not the scores of an evaluation ({type(e).__name__}: {in_short(e)})') from None
+    for r in rows:
+        wrong = [k for k in ('views', 'seed', 'counted') if type(r[k]) is not int]
+        wrong += [k for k in SCORES if not is_score(r[k])] + ([] if isinstance(r['scan'], str) else ['scan'])
+        if wrong: raise InputError(f'{file}: {wrong[0]}: found {r[wrong[0]]!r}, expected what `evaluate` writes')
+    return results, rows
+
 # %% ../nbs/07a_protocol.ipynb #8672deb7
 def scan_rows(
     runs,    # see `find_runs`
@@ -111,8 +127,7 @@ def scan_rows(
     rows, trained = [], []
     for run in find_runs(runs):
         for f in result_files(run):
-            results = read_json(f)
-            found = score_rows(results, mode=run.config.mode, file=str(f))
+            results, found = file_rows(f, run.config.mode)
             masks = results['evaluation'].get('masks_settings')
             settings = training_settings(run) | dict(masks_settings=masks and json.dumps(masks))
             rows, trained = rows + found, trained + [settings]*len(found)

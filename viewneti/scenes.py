@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'DTU_TRAIN_ORDER', 'DTU_EXCLUDED', 'DTU_EVALUATED', 'DTU_TEST_SCANS', 'DTU_UNUSED_SCANS',
            'DTU_TRAIN_SCANS', 'MAX_JSON', 'PICTURE_TYPES', 'PINHOLES', 'DISTORTION', 'READERS', 'open_picture',
-           'picture_size', 'load_picture', 'load_mask', 'View', 'Scene', 'dtu_splits', 'read_calibration',
+           'exif_turn', 'picture_size', 'load_picture', 'load_mask', 'View', 'Scene', 'dtu_splits', 'read_calibration',
            'read_object', 'read_info', 'find_masks', 'find_dtu_pictures', 'read_dtu', 'find_pictures', 'read_folder',
            'spread_order', 'posed_splits', 'named_file', 'posed_view', 'posed_scene', 'read_number', 'frame_intrinsics',
            'frame_camera', 'check_lens', 'read_frames', 'find_transforms', 'frame_lens', 'read_transforms',
@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 from PIL import Image, ImageOps
 from fastcore.basics import patch
 from .cameras import (Camera, Encoding, InputError, PALETTE, STYLE, check_size, common_center, common_up,
-                              make_encoding, read_projection, to_array)
+                              in_short, make_encoding, quoted, read_projection, to_array)
 
 # %% ../nbs/01_scenes.ipynb #4fc3e001
 MAX_PIXELS = 80_000_000 # larger pictures are refused; Pillow itself begins to worry at 89 million
@@ -43,12 +43,19 @@ def open_picture(path, # a picture file
         raise InputError(f'{path}: expected {wrong}')
     return picture
 
+# %% ../nbs/01_scenes.ipynb #e0b79883
+def exif_turn(picture:Image.Image, # as `open_picture` gives it
+             )->int: # 1 for upright, 5 to 8 for lying on a side, as EXIF counts; 1 where there is no such note
+    "How a picture must be turned to be looked at"
+    turn = 1 if picture.format == 'PNG' else picture.getexif().get(0x0112, 1)
+    return turn if isinstance(turn, int) else 1
+
 # %% ../nbs/01_scenes.ipynb #10e846e6
 def picture_size(path, # a picture file
                 )->tuple: # (width, height), as `load_picture` will return it
     "The size of a picture, from its header"
     with open_picture(path) as picture:
-        turned = picture.format != 'PNG' and picture.getexif().get(0x0112, 1) >= 5
+        turned = exif_turn(picture) >= 5
         return picture.size[::-1] if turned else picture.size
 
 # %% ../nbs/01_scenes.ipynb #a7b576a9
@@ -273,7 +280,7 @@ def find_masks(masks, # a folder; 'auto' to look for one; None or 'none' to do w
     "The folder of masks that the user means"
     if masks in (None, 'none'): return None
     if masks == 'auto': return next((Path(d) for d in defaults if Path(d).is_dir()), Path(defaults[0]))
-    if not Path(masks).is_dir(): raise InputError(f"masks: expected a folder, 'auto' or 'none', found {str(masks)!r}")
+    if not os.path.isdir(masks): raise InputError(f"masks: expected a folder, 'auto' or 'none', found {quoted(str(masks))}")
     return Path(masks)
 
 # %% ../nbs/01_scenes.ipynb #02c702ca
@@ -373,7 +380,7 @@ def named_file(folder:Path, # the folder that the name starts from, and must sta
     file = Path(os.path.abspath(folder/name))
     if folder not in file.parents: raise InputError(f'{where}: expected a file in the folder {folder}, found {name!r}')
     found = next((f for f in (file, *(file.with_name(file.name + e) for e in PICTURE_TYPES)) if f.is_file()), None)
-    if found is None: raise InputError(f'{where}: expected the picture {file}, found no such file')
+    if found is None: raise InputError(f'{where}: expected the picture {str(file)!r}, found no such file')
     return found
 
 # %% ../nbs/01_scenes.ipynb #5e2965cb
@@ -385,8 +392,8 @@ def posed_view(number:int, # the view's number, from 0
               )->View: # `InputError` when picture and camera do not fit
     "A view, after a look at whether its picture can be what the camera saw"
     with open_picture(file) as picture:
-        turned = picture.format != 'PNG' and picture.getexif().get(0x0112, 1) not in (0, 1)
-    if turned: raise InputError(f'{file}: expected a picture stored upright, found one with an EXIF note to turn it, '
+        turned = exif_turn(picture)
+    if turned not in (0, 1): raise InputError(f'{file}: expected a picture stored upright, found one with an EXIF note to turn it, '
                                 'of which its camera knows nothing; save it turned, and find its camera again')
     view = View(name, number, file, camera, mask_file)
     (w, h), (W, H) = view.size, camera.size
@@ -426,7 +433,7 @@ def read_number(fields:dict, # of a frame, and of the file
     "One number of a frame"
     x = fields.get(key, default)
     if type(x) in (int, float) and low < x < high: return float(x)
-    found = repr(x) if key in fields else 'no such field'
+    found = quoted(x) if key in fields else 'no such field'
     raise InputError(f'{where}: {key}: expected a number between {low:.4g} and {high:.4g}, found {found}')
 
 # %% ../nbs/01_scenes.ipynb #dc594ab4
@@ -483,9 +490,9 @@ def read_frames(file # transforms.json
     shared = read_object(file)
     frames = shared.pop('frames', None)
     if not isinstance(frames, list) or not frames:
-        raise InputError(f'{file}: frames: expected a list of frames, found {frames!r:.80}')
+        raise InputError(f'{file}: frames: expected a list of frames, found {quoted(frames)}')
     wrong = next((i for i, frame in enumerate(frames) if not isinstance(frame, dict)), None)
-    if wrong is not None: raise InputError(f'{file}: frames[{wrong}]: expected an object, found {frames[wrong]!r:.80}')
+    if wrong is not None: raise InputError(f'{file}: frames[{wrong}]: expected an object, found {quoted(frames[wrong])}')
     return [(f'{file}: frames[{i}]', shared | frame) for i, frame in enumerate(frames)]
 
 # %% ../nbs/01_scenes.ipynb #e9cd6d2a
@@ -575,7 +582,7 @@ def read_colmap_model(folder:Path, # of cameras.bin and images.bin
 def natural_order(name # text, or a path
                  )->list: # a key for sorting
     "The order in which people count: scan9 before scan10"
-    return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', str(name))]
+    return [int(x) if i % 2 else x for i, x in enumerate(re.split(r'(\d{1,99})', str(name)))]
 
 # %% ../nbs/01_scenes.ipynb #1ef49f17
 def colmap_camera(image, # pycolmap's Image, with its Camera
@@ -584,6 +591,8 @@ def colmap_camera(image, # pycolmap's Image, with its Camera
     "The camera of a picture that COLMAP placed"
     K, pose = image.camera.calibration_matrix(), image.cam_from_world().matrix()
     K[:2, 2] -= .5
+    if not image.cam_from_world().rotation.norm() > .5: # COLMAP leaves a quaternion of zeros as it is
+        raise InputError(f'{where}: image {image.name!r}: expected a rotation, found a quaternion of zeros')
     try: return Camera(K, pose[:, :3], pose[:, 3], (image.camera.width, image.camera.height))
     except InputError as e: raise InputError(f'{where}: image {image.name!r}: {e}') from None
 
@@ -598,7 +607,8 @@ def read_colmap(path, # the folder of sparse/0 (or sparse) and images
     if kind is None: raise InputError(f'{folder}: expected a model of COLMAP, cameras.bin and images.bin, found none')
     images = [im for im in read_colmap_model(folder, kind).images.values() if im.has_pose]
     if not images: raise InputError(f'{folder}: expected pictures with poses, found none')
-    images.sort(key=lambda im: natural_order(im.name))
+    try: images.sort(key=lambda im: natural_order(im.name))
+    except UnicodeDecodeError as e: raise InputError(f'{folder}: expected names in UTF-8, found others ({e})') from None
     files = [named_file(path/'images', im.name, f'{folder}: image') for im in images]
     cameras = [colmap_camera(im, folder) for im in images]
     lens = lambda c: (c.model_name, {f'parameter {i + 1}': c.params[i] for i in c.extra_params_idxs()})

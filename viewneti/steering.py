@@ -32,7 +32,7 @@ from .evaluation import (checkpoint_digest, chosen_objects, drawing_size, meter_
                                  without_infinity)
 from .experiment import MODES, Run
 from .injection import cross_attention_names
-from .manifold import camera_at, cameras_at, manifold_numbers, rig_places
+from .manifold import camera_at, cameras_at, manifold_figures, manifold_numbers, rig_places
 from .mappers import MapperOutput
 from .meter import measure_camera
 from .models import ViewNeTI, starting_noise
@@ -828,7 +828,8 @@ def study_words(
     options: dict,  # see `OPTIONS`
 ) -> tuple:         # numbers, figures
     "Stage of `study`: the surface of the words themselves; see the chapter on the manifold."
-    return manifold_numbers(model, scene, options['timesteps'], seed=options['seed'], progress=options['progress']), {}
+    numbers = manifold_numbers(model, scene, options['timesteps'], seed=options['seed'], progress=options['progress'])
+    return numbers, manifold_figures(model, scene, numbers)
 
 #: name -> function of model, scene, prompt and options that returns numbers (JSON values) and figures, by name
 STAGES = dict(words=study_words, walks=study_walks, blend=study_blend, swap=study_swap, attention=study_attention,

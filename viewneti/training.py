@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['training_size', 'own_size', 'new_mappers', 'add_mappers', 'read_pictures', 'TrainingSet', 'training_set',
-           'training_loss', 'scene_at', 'processes', 'Stepper', 'start_tracker', 'draw_views', 'validate_run',
-           'Prepared', 'prepare', 'describe', 'Journal', 'take_step', 'fit', 'plot_losses']
+           'training_loss', 'scene_at', 'processes', 'Stepper', 'checkpoint_size', 'check_numbers', 'start_tracker',
+           'draw_views', 'validate_run', 'Prepared', 'prepare', 'describe', 'read_progress', 'Progress', 'Journal',
+           'take_step', 'clear_run', 'learn', 'fit', 'plot_losses']
 
 # %% ../nbs/06_training.ipynb #8a7a366e
-import json, math, shutil
+import contextlib, json, math, os, re, shutil, time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,19 +19,21 @@ import torch
 import torch.nn.functional as F
 from accelerate import PartialState
 from accelerate.tracking import TensorBoardTracker, WandBTracker
-from accelerate.utils import reduce
+from accelerate.utils import gather, reduce
 from diffusers.optimization import get_scheduler
 from fastcore.basics import patch
 from torchvision.utils import make_grid, save_image
 from tqdm.auto import tqdm
 
 from .augmentation import augment, flip
-from .cameras import PALETTE, STYLE, InputError, make_encoding
-from .checkpoints import epoch_order, load_state, read_json, save_state, step_generator, write_whole
+from .cameras import PALETTE, STYLE, InputError, make_encoding, quoted
+from .checkpoints import (epoch_order, load_state, read_json, save_state, step_generator, write_json,
+                                  write_whole)
 from .experiment import (MODES, FitConfig, Run, captions_for, check_view_mapper, load_frozen, load_view_mapper,
                                  objects_of, open_run, open_scene, resolve)
+from .interruptions import check_room, explained, only_one, stop_requests, sweep
 from .mappers import load_mapper
-from .models import ViewNeTI
+from .models import ViewNeTI, read_concepts
 from .pretraining import mean_gradients
 from .scenes import Scene
 
@@ -220,10 +223,25 @@ class Stepper:
 
 # %% ../nbs/06_training.ipynb #f6b2ec79
 @patch
+def check_finite(self: Stepper,
+    loss: float,
+    step: int,
+):  # raises `FloatingPointError`
+    "Refuse to move by numbers that are not finite."
+    gradients = [p.grad for p in self.parameters if p.grad is not None]
+    what = (f'the loss is {loss}' if not math.isfinite(loss) else None if self.scaler.is_enabled() or
+            torch.stack([g.isfinite().all() for g in gradients]).all() else
+            f'the gradient of the loss ({loss:.4g}) is not finite')
+    if not what: return
+    self.optimizer.zero_grad()
+    raise FloatingPointError(f'step {step}: {what}; '
+                             f'try a smaller learning rate than {self.config.lr} or precision float32')
+
+@patch
 def step(self: Stepper,
     loss_of,             # function of a part's number -> loss of that batch
     step: int,
-) -> float:              # the mean loss; `FloatingPointError` when it is not finite
+) -> float:              # the mean loss; `FloatingPointError` when it, or its gradient, is not finite
     "One optimizer step over the accumulated batches."
     losses = []
     for part in range(self.state.process_index, self.parts, self.state.num_processes):
@@ -231,10 +249,8 @@ def step(self: Stepper,
         self.scaler.scale(loss/self.config.accumulation).backward()
         losses.append(loss.detach().float())
     loss = reduce(torch.stack(losses).mean(), 'mean').item()
-    if not math.isfinite(loss):
-        raise FloatingPointError(f'step {step}: the loss is {loss}; '
-                                 f'try a smaller learning rate than {self.config.lr} or precision float32')
     mean_gradients(self.parameters, self.state)  # of the other processes; other scenes' objects rest
+    self.check_finite(loss, step)
     for group in self.optimizer.param_groups: group['lr'] = self.lr*self.rate(step)
     self.scaler.step(self.optimizer)
     self.scaler.update()
@@ -242,6 +258,24 @@ def step(self: Stepper,
     return loss
 
 # %% ../nbs/06_training.ipynb #66d7ba7c
+def checkpoint_size(
+    model: ViewNeTI,     # with the run's mappers
+) -> int:                # bytes
+    "About what a checkpoint takes: weights, two moments of each, and names."
+    return 3*sum(p.numel()*p.element_size() for p in model.mappers.parameters()) + 2**16
+
+def check_numbers(
+    model: ViewNeTI,     # with the run's mappers
+    optimizer,           # torch optimizer of the mappers
+    step: int,
+):  # raises `FloatingPointError`
+    "Refuse to save a state that is not finite."
+    moments = [x for state in optimizer.state.values() for x in state.values() if torch.is_tensor(x)]
+    for what, numbers in dict(weights=model.mappers.state_dict().values(), moments=moments).items():
+        if not all(x.isfinite().all() for x in numbers):
+            raise FloatingPointError(f'step {step}: the {what} are not finite and were not saved; '
+                                     'try a smaller learning rate')
+
 @patch
 def save(self: Run,
     model: ViewNeTI,
@@ -249,24 +283,32 @@ def save(self: Run,
     step: int,
     lines: list,         # of the log so far
 ):
-    "Write a checkpoint and the log, each whole or not at all; then remove checkpoints beyond those to keep."
+    "Write the log and a checkpoint, each whole or not at all; then remove checkpoints beyond those to keep."
+    check_numbers(model, optimizer, step)
+    with write_whole(self.folder/'log.jsonl') as part: part.write_text(''.join(json.dumps(line)+'\n' for line in lines))
     with write_whole(self.folder/f'checkpoints/step-{step}') as part:
         model.save_mappers(part)
         save_state(part/'optimizer.safetensors', {}, optimizer, step=step)
-    with write_whole(self.folder/'log.jsonl') as part: part.write_text(''.join(json.dumps(line)+'\n' for line in lines))
-    for old in self.steps[:-self.config.keep] if self.config.keep else []: shutil.rmtree(self.checkpoint(old))
+    for old in map(self.checkpoint, self.steps[:-self.config.keep] if self.config.keep else []):
+        shutil.rmtree(old.rename(old.with_name(f'.{old.name}.{os.getpid()}.part')))
 
 @patch
 def resume(self: Run,
     model: ViewNeTI,     # with the run's mappers, which are filled
     optimizer,           # filled
-) -> int:                # the step to go on from; 0 for a new run
+) -> int:                # the step to go on from; 0 for a new run; `InputError` for a checkpoint of something else
     "Read the last checkpoint back."
     if not self.steps: return 0
     where = self.checkpoint()
-    for concept in read_json(where/'mappers.json')['concepts']:
-        model.mappers[concept['token']].load_state_dict(load_mapper(where/concept['file']).state_dict())
-    return load_state(where/'optimizer.safetensors', {}, optimizer)['step']
+    found, expected, state = read_concepts(where), list(model.mappers), where/'optimizer.safetensors'
+    if set(found) != set(expected):
+        raise InputError(f"{where/'mappers.json'}: found mappers of {list(found)}, expected {expected}")
+    for token, file in found.items():
+        try: model.mappers[token].load_state_dict(load_mapper(file).state_dict())
+        except RuntimeError: raise InputError(f'{file}: found other weights than a mapper of this run has') from None
+    step = load_state(state, {}, optimizer).get('step')
+    if step != self.last_step: raise InputError(f'{state}: step: found {quoted(step)}, expected {self.last_step}')
+    return self.last_step
 
 # %% ../nbs/06_training.ipynb #58ca9489
 def start_tracker(
@@ -312,7 +354,7 @@ def validate_run(
 ):
     "Draw, save in the run's folder, and log."
     for title, picture in validate(run, model, step).items():
-        file = run.folder/'validation'/f'step-{step} {title}.png'.replace(' ', '-')
+        file = run.folder/'validation'/(re.sub(r'[^\w.-]+', '-', f'step-{step}-{title}') + '.png')  # a title is no path
         with write_whole(file) as part: save_image(picture, part, format='png')
         if tracker: tracker.log_images({title: picture.permute(1, 2, 0)[None].numpy()}, step=step, **(
             dict(dataformats='NHWC') if isinstance(tracker, TensorBoardTracker) else {}))
@@ -340,6 +382,7 @@ def prepare(
     if config.gradient_checkpointing: model.checkpoint_gradients()
     size = tuple(config.size or own_size(model, next(iter(scenes.values())).train[0].size))
     model.latent_shape(size)
+    check_room(config.folder, checkpoint_size(model))
     pictures = read_pictures(scenes, size, progress)
     data = {token: training_set(model, config, scenes[token], pictures[token], token, progress) for token in scenes}
     return Prepared(open_run(config), model, data, learned)
@@ -352,9 +395,52 @@ def describe(
     what = f'{len(config.scenes)} scenes' if MODES[config.mode].many else Path(config.scene).name
     return f'learning {what}'
 
+# %% ../nbs/06_training.ipynb #879f9c7d
+def read_progress(
+    folder: str|Path,  # of a run
+) -> dict|None:        # step, steps, loss (None before the first), seconds (of this process so far), left (seconds,
+                       # estimated), when (as of time.time()); None where nothing was told yet
+    "How far a run is; `InputError` when the file holds anything else."
+    file = Path(folder)/'progress.json'
+    if not file.is_file(): return None
+    found, number = read_json(file), (int, float)
+    expected = dict(step=int, steps=int, loss=(*number, type(None)), seconds=number, left=number, when=number)
+    for name, kinds in expected.items():
+        if not isinstance(found.get(name), kinds) or isinstance(found[name], bool):
+            raise InputError(f'{file}: {name}: found {quoted(found.get(name))}, expected a number')
+    return found
+
+# %% ../nbs/06_training.ipynb #89b1ca15
+class Progress:
+    "How far a run is, in a file for other programs."
+    def __init__(self,
+        run: Run,
+        step: int,           # from which it goes on
+        loss: float|None,    # of that step
+        every: float = 1.,   # seconds between two writings, at least
+    ):
+        self.file, self.steps, self.every = run.folder/'progress.json', run.config.steps, every
+        self.first, self.start, self.written = step, time.monotonic(), -math.inf
+        self.here = processes(run.config).is_main_process
+        self.tell(step, loss)
+
+    def tell(self,
+        step: int,              # that was done
+        loss: float|None,
+        now: bool = False,      # also within a second
+    ):
+        "Write the file, unless that was done a moment ago."
+        self.step, self.loss, seconds = step, loss, time.monotonic() - self.start
+        if not self.here or (not now and self.start + seconds < self.written + self.every): return
+        self.written, done = self.start + seconds, step - self.first
+        left = seconds/done*max(0, self.steps - step) if done else 0.
+        with contextlib.suppress(OSError):   # the checkpoints will tell what is wrong with the disk
+            write_json(self.file, dict(step=step, steps=self.steps, loss=loss, seconds=round(seconds, 3),
+                                       left=round(left, 3), when=time.time()))
+
 # %% ../nbs/06_training.ipynb #9ced1721
 class Journal:
-    "What is told of a run while it learns: a progress bar, the log, a tracker."
+    "What is told of a run while it learns: a progress bar, the log, a tracker, a file for other programs."
     def __init__(self,
         run: Run,
         step: int,              # from which it goes on
@@ -362,7 +448,9 @@ class Journal:
     ):
         self.total, self.lines = run.config.steps, [line for line in run.log if line['step'] <= step]
         self.tracker = start_tracker(run)
-        self.bar = tqdm(total=self.total, initial=min(step, self.total), desc=describe(run.config), disable=not progress)
+        self.progress = Progress(run, step, self.lines[-1]['loss'] if self.lines else None)
+        self.bar = tqdm(total=self.total, initial=min(step, self.total), desc=describe(run.config),
+                        disable=not progress)
 
     def tell(self,
         step: int,              # that was done
@@ -371,6 +459,7 @@ class Journal:
     ):
         "Move the bar; every ten steps, and at the end, write down loss and learning rate."
         self.bar.update()
+        self.progress.tell(step, round(loss, 6))
         if step % 10 and step != self.total: return
         self.lines.append(dict(step=step, loss=round(loss, 6), lr=lr))
         self.bar.set_postfix(loss=f'{loss:.4f}')
@@ -378,6 +467,7 @@ class Journal:
 
     def close(self):
         self.bar.close()
+        self.progress.tell(self.progress.step, self.progress.loss, now=True)
         if self.tracker: self.tracker.finish()
 
 # %% ../nbs/06_training.ipynb #b02f79a0
@@ -392,35 +482,68 @@ def take_step(
     loss_of = lambda part: training_loss(p.model, p.data[token], config, step, part, stepper.parts, visit)
     return stepper.step(loss_of, step)
 
+# %% ../nbs/06_training.ipynb #f5ecbeb0
+@patch
+def agree(self: Stepper,
+    stop,      # this process's `StopRequest`
+) -> bool:     # whether any process was asked to stop
+    "Stop together: who was not asked ends as the others do."
+    if self.state.num_processes > 1:
+        stop.signal = gather(torch.tensor([stop.signal or 0], device=self.state.device)).max().item() or None
+    return bool(stop)
+
+def clear_run(
+    folder: Path,  # of a run, whose lock is held; there need not be a run yet
+) -> list:         # names of what was cleared away
+    "Remove what a process that was killed left half-written."
+    ours = ['config.yaml', 'log.jsonl', 'progress.json', '.lock.json', 'probe']
+    return sweep(folder, ours) + sweep(folder/'checkpoints') + sweep(folder/'validation')
+
 # %% ../nbs/06_training.ipynb #d81416b0
+def learn(
+    p: Prepared,
+    told,                   # what `explained` gives: which checkpoint is kept is written there
+    progress: bool = True,  # show a bar with the loss
+    validate=draw_views,    # drawn every `validate_every` steps
+):
+    "All steps from the last checkpoint on, until the end or until a stop is asked for."
+    run, model, c, first = p.run, p.model, p.run.config, processes(p.run.config).is_main_process
+    for token in p.learned: model.mappers[token].train()
+    stepper, told.needs = Stepper(model, c, p.learned), checkpoint_size(model)
+    step = saved = run.resume(model, stepper.optimizer)
+    due = lambda every: first and every and step and (step % every == 0 or step == c.steps)
+    def keep(new=True):
+        if first and new: run.save(model, stepper.optimizer, step, journal.lines)
+        told.kept = f'the checkpoint of step {step} is kept' if step else 'nothing was saved yet'
+        return step
+    def draw():
+        with stop.at_once(): validate_run(run, model, step, validate, journal.tracker)
+    with stop_requests() as stop, contextlib.closing(Journal(run, step, progress)) as journal:
+        keep(new=False)
+        if due(c.validate_every) and not any((run.folder/'validation').glob(f'step-{step}-*')): draw()
+        while step < c.steps and not stepper.agree(stop):
+            loss, step = take_step(p, stepper, step), step+1
+            journal.tell(step, loss, stepper.optimizer.param_groups[0]['lr'])
+            if due(c.save_every) or due(c.validate_every): saved = keep()
+            if due(c.validate_every): draw()
+        if step > saved: keep()
+        processes(c).wait_for_everyone()
+
+# %% ../nbs/06_training.ipynb #2ee42858
 def fit(
     config: FitConfig,
     progress: bool = True,  # show a bar with the loss
     validate=draw_views,    # drawn every `validate_every` steps: function of run, model and step -> title -> picture
-) -> Run:
+) -> Run:                   # `InputError` for what was given, `MachineError` for what the machine lacks
     "Learn what the configuration says, from the last checkpoint where there is one. Ctrl-C saves before it stops."
-    first = processes(config).is_main_process   # of several processes, one writes and draws
-    p = prepare(config, progress and first)
-    run, model, c = p.run, p.model, p.run.config
-    for token in p.learned: model.mappers[token].train()
-    stepper = Stepper(model, c, p.learned)
-    step = saved = run.resume(model, stepper.optimizer)
-    journal = Journal(run, step, progress and first)
-    try:
-        while step < c.steps:
-            loss = take_step(p, stepper, step)
-            step += 1
-            journal.tell(step, loss, stepper.optimizer.param_groups[0]['lr'])
-            due = lambda every: every and (step % every == 0 or step == c.steps)
-            if first and (due(c.save_every) or due(c.validate_every)):
-                run.save(model, stepper.optimizer, saved := step, journal.lines)
-            if first and due(c.validate_every): validate_run(run, model, step, validate, journal.tracker)
-    except KeyboardInterrupt:
-        if first and step > saved: run.save(model, stepper.optimizer, step, journal.lines)
-        raise
-    finally: journal.close()
-    processes(c).wait_for_everyone()
-    return run
+    config = resolve(config)
+    folder, first = Path(config.folder), processes(config).is_main_process   # of several, one writes and draws
+    smaller = 'a smaller batch with more accumulation, or gradient_checkpointing'
+    with explained(folder, smaller) as told, only_one(folder) if first else contextlib.nullcontext():
+        if first: clear_run(folder)
+        p = prepare(config, progress and first)
+        learn(p, told, progress and first, validate)
+    return p.run
 
 # %% ../nbs/06_training.ipynb #0c73f1d3
 def plot_losses(

@@ -22,7 +22,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 import matplotlib.pyplot as plt
 
-from .cameras import Camera, InputError, STYLE, read_projection, spherical, write_projection
+from .cameras import Camera, InputError, STYLE, in_short, quoted, read_projection, spherical, write_projection
 
 # %% ../nbs/02_world.ipynb #ce93c8d1
 @dataclass(frozen=True)
@@ -702,5 +702,11 @@ def toy_of(
     "What stands in an exported scene, for drawing the truth at any camera."
     if 'toy' not in scene.info:
         raise InputError(f"{scene.path}: found no field 'toy' in scene.json, expected a scene of the embedded world")
-    t = scene.info['toy']
-    return Toy(t['category'], t['color'], t['floor'], tuple(t['shape']), t['size'])
+    t, file = scene.info['toy'], scene.path/'scene.json'
+    try:
+        toy = Toy(t['category'], t['color'], t['floor'], tuple(t['shape']), t['size'])
+        if not 0 < toy.size < 100: raise InputError(f"toy: size is {toy.size}; expected a number between 0 and 100")
+    except InputError as e: raise InputError(f"{file}: {in_short(e, 300)}") from None
+    except (KeyError, TypeError): raise InputError(f"{file}: toy: found {quoted(t)}, expected category, color, floor, "
+                                                   "three numbers for shape, and size") from None
+    return toy
