@@ -292,13 +292,13 @@ def batch(
             gather(jobs)
         return [status_row(job) for job in jobs]
 
-# %% ../nbs/10b_batches.ipynb #9af9e3c1
+# %% ../nbs/10b_batches.ipynb #d897abbd
 def summarize_batch(
     folder,     # of a batch, or the file of its plan
 ) -> tuple:     # rows of `viewneti.protocol.summarize`, and the files written: summary, runs.csv, index.html
     "One table of the scores of a batch's finished runs; writes the reports too."
     jobs = gather(read_batch(folder))
-    done = [Path(job['folder'])/'run' for job in jobs if status_row(job)['state'] == 'done']
-    if not done: raise InputError(f'{folder}: no run is done yet')
+    done = [run for job in jobs if ((run := Path(job['folder'])/'run')/'evaluation/metrics.json').is_file()]
+    if not done: raise InputError(f"{folder}: no run has scores yet; 'evaluate' must be among the plan's notebooks")
     rows, root = summarize(done), Path(jobs[0]['folder']).parent
     return rows, [*write_summary(rows, root), *write_reports(root, jobs)]

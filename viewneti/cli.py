@@ -312,7 +312,7 @@ def act(
 # %% ../nbs/11_cli.ipynb #6f631963
 def main(
     argv: list = None,  # words of the command line; the process's own otherwise
-) -> int:               # exit code: 0 done, 2 bad input, 130 stopped
+) -> int:               # exit code: 0 done, 2 bad input, 130 stopped by SIGINT, 143 by SIGTERM
     "The program `viewneti`."
     words, command = list(sys.argv[1:] if argv is None else argv), None
     for library in ('TRANSFORMERS', 'DIFFUSERS'): os.environ.setdefault(f'{library}_VERBOSITY', 'error')
@@ -333,9 +333,10 @@ def main(
     except UserError as e:
         print(f'viewneti: {e}', file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as e:
+        if getattr(e, 'code', 143) != 143: raise
         print(f'\nviewneti: stopped; {command.again if command else "nothing was done"}', file=sys.stderr)
-        return 130
+        return 143 if isinstance(e, SystemExit) else 130
 
 # %% ../nbs/11_cli.ipynb #98a3fa73
 def width_height(

@@ -34,6 +34,7 @@ from .cameras import PALETTE, STYLE, InputError, check_size, in_short, quoted, v
 from .checkpoints import read_json, read_tensors, write_json, write_whole
 from .dtu import mask_record
 from .experiment import MODES, Run, open_scene
+from .interruptions import explained, only_one
 from .meter import METERS, measure_camera
 from .models import ViewNeTI, read_concepts
 from .scenes import DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, dtu_splits
@@ -910,16 +911,17 @@ def evaluate(
                  draw_size=draw_size and list(draw_size), retrieval=retrieval, lpips=metric is not None,
                  meter=meter_name(meter), checkpoint=digest)
     root, places = run.folder/'evaluation', results_folders(run, step)
-    waiting = [t for t in tokens if again or redraw or not is_evaluated(root/places[t], asked)]
-    if waiting:
-        model = run.load_model(step, device)
-        if metric is not None: metric.to(model.device)
-    for t in waiting:
-        common = (model, scenes[t][0], run.prompt_for(t), root/places[t], step, asked, batch_size)
-        (root/'metrics.json').unlink(missing_ok=True)
-        if MODES[run.config.mode].view: evaluate_object(*common, metric, progress, redraw, meter)
-        else: draw_object(*common, progress)
-    found = {t: (places[t], read_metrics(root/places[t]/'metrics.json')) for t in tokens}
-    joined = join_results(found) if MODES[run.config.mode].many else name_files(found[tokens[0]][1], places[tokens[0]])
-    write_json(root/'metrics.json', joined)
+    with explained(run.folder, 'a smaller batch_size'), only_one(root):
+        waiting = [t for t in tokens if again or redraw or not is_evaluated(root/places[t], asked)]
+        if waiting:
+            model = run.load_model(step, device)
+            if metric is not None: metric.to(model.device)
+        for t in waiting:
+            common = (model, scenes[t][0], run.prompt_for(t), root/places[t], step, asked, batch_size)
+            (root/'metrics.json').unlink(missing_ok=True)
+            if MODES[run.config.mode].view: evaluate_object(*common, metric, progress, redraw, meter)
+            else: draw_object(*common, progress)
+        found = {t: (places[t], read_metrics(root/places[t]/'metrics.json')) for t in tokens}
+        joined = join_results(found) if MODES[run.config.mode].many else name_files(found[tokens[0]][1], places[tokens[0]])
+        write_json(root/'metrics.json', joined)
     return joined

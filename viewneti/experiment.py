@@ -407,7 +407,8 @@ def log(self: Run) -> list:  # of dicts with step, loss, lr
 
 # %% ../nbs/05b_experiment.ipynb #18c6a549
 FREE = {'folder', 'steps', 'save_every', 'keep', 'device', 'masks', 'registry', 'tracker', 'validate_every',
-        'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance'}
+        'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance',
+        'gradient_checkpointing'}
 
 def open_run(
     config: FitConfig,  # resolved

@@ -32,6 +32,7 @@ from .evaluation import (checkpoint_digest, chosen_objects, drawing_size, meter_
                                  without_infinity)
 from .experiment import MODES, Run
 from .injection import cross_attention_names
+from .interruptions import explained, only_one
 from .manifold import camera_at, cameras_at, manifold_figures, manifold_numbers, rig_places
 from .mappers import MapperOutput
 from .meter import measure_camera
@@ -894,8 +895,9 @@ def study(
     waiting = [name for name in STAGES if name not in done]
     model = run.load_model(step, device) if waiting else None
     options = OPTIONS | options | dict(run=run, token=token, progress=progress)
-    for name in (bar := tqdm(waiting, disable=not progress)):
-        bar.set_description(f'study: {name}')
-        done[name] = run_stage_of_study(name, model, scene, asked['prompt'], options, folder)
-        write_json(file, asked | dict(stages=done))
+    with explained(folder), only_one(folder):
+        for name in (bar := tqdm(waiting, disable=not progress)):
+            bar.set_description(f'study: {name}')
+            done[name] = run_stage_of_study(name, model, scene, asked['prompt'], options, folder)
+            write_json(file, asked | dict(stages=done))
     return asked | dict(stages=done)

@@ -399,12 +399,13 @@ def describe(
 def read_progress(
     folder: str|Path,  # of a run
 ) -> dict|None:        # step, steps, loss (None before the first), seconds (of this process so far), left (seconds,
-                       # estimated), when (as of time.time()); None where nothing was told yet
+                       # estimated; None before the first step), when (time.time()); None where there is no file
     "How far a run is; `InputError` when the file holds anything else."
     file = Path(folder)/'progress.json'
     if not file.is_file(): return None
     found, number = read_json(file), (int, float)
-    expected = dict(step=int, steps=int, loss=(*number, type(None)), seconds=number, left=number, when=number)
+    expected = dict(step=int, steps=int, loss=(*number, type(None)), seconds=number,
+                    left=(*number, type(None)), when=number)
     for name, kinds in expected.items():
         if not isinstance(found.get(name), kinds) or isinstance(found[name], bool):
             raise InputError(f'{file}: {name}: found {quoted(found.get(name))}, expected a number')
@@ -433,10 +434,11 @@ class Progress:
         self.step, self.loss, seconds = step, loss, time.monotonic() - self.start
         if not self.here or (not now and self.start + seconds < self.written + self.every): return
         self.written, done = self.start + seconds, step - self.first
-        left = seconds/done*max(0, self.steps - step) if done else 0.
+        rest = max(0, self.steps - step)
+        left = round(seconds/done*rest, 3) if done else None if rest else 0.
         with contextlib.suppress(OSError):   # the checkpoints will tell what is wrong with the disk
             write_json(self.file, dict(step=step, steps=self.steps, loss=loss, seconds=round(seconds, 3),
-                                       left=round(left, 3), when=time.time()))
+                                       left=left, when=time.time()))
 
 # %% ../nbs/06_training.ipynb #9ced1721
 class Journal:
@@ -488,9 +490,10 @@ def agree(self: Stepper,
     stop,      # this process's `StopRequest`
 ) -> bool:     # whether any process was asked to stop
     "Stop together: who was not asked ends as the others do."
-    if self.state.num_processes > 1:
-        stop.signal = gather(torch.tensor([stop.signal or 0], device=self.state.device)).max().item() or None
-    return bool(stop)
+    if self.state.num_processes == 1: return bool(stop)
+    asked = gather(torch.tensor([stop.signal or 0], device=self.state.device)).max().item()
+    if asked and not stop: stop.signal = asked
+    return bool(asked)   # a signal that came just now is for the next time, when all hear of it
 
 def clear_run(
     folder: Path,  # of a run, whose lock is held; there need not be a run yet
