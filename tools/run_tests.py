@@ -1,4 +1,4 @@
-"""Run every test: each notebook with nbdev_test in a process of its own, then tests/, but not those that need a browser
+"""Run every test: each notebook with nbdev_test, each file of tests/ with pytest, but not those that need a browser
 (make test-browser). The last line counts them."""
 import argparse
 import os
@@ -24,7 +24,7 @@ def notebooks(names):
 
 
 def run_notebook(nb, slow, threads):
-    "Run one notebook's cells in order: whether all passed, and a report."
+    "Run one notebook's cells in order: 1 and 0 if all passed, else 0 and 1, and a report."
     command = [Path(sys.executable).with_name("nbdev_test"), "--path", nb, "--do_print"]
     if slow: command += ["--flags", "slow"]
     env = {"MPLBACKEND": "Agg", **os.environ, "OMP_NUM_THREADS": str(threads)}
@@ -34,34 +34,38 @@ def run_notebook(nb, slow, threads):
     except subprocess.TimeoutExpired: passed, output = False, f"not done after {MINUTES} minutes"
     else: passed, output = done.returncode == 0, done.stdout
     report = f"{'passed' if passed else 'FAILED'}  {time.monotonic() - start:5.0f} s  {nb.relative_to(ROOT)}"
-    return passed, report if passed else f"{report}\n{output}"
+    return int(passed), int(not passed), report if passed else f"{report}\n{output}"
 
 
-def run_notebooks(nbs, slow):
-    "Run notebooks side by side, one a core: numbers of notebooks passed and failed."
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = max(1, min(cores, len(nbs)))
-    count = {True: 0, False: 0}
-    with ThreadPoolExecutor(workers) as pool:
-        for future in as_completed([pool.submit(run_notebook, nb, slow, max(1, cores//workers)) for nb in nbs]):
-            passed, report = future.result()
-            print(report, flush=True)
-            count[passed] += 1
-    return count[True], count[False]
-
-
-def run_pytest(slow):
-    "Run tests/ where there is one, without tests/browser: numbers of tests passed and failed. Slow tests look at VIEWNETI_SLOW."
-    if not (ROOT/"tests").is_dir(): return 0, 0
+def run_pytest(file, slow, threads):
+    "Run one file of tests: numbers of tests passed and failed, and a report. Slow tests look at VIEWNETI_SLOW."
+    start, env = time.monotonic(), {"MPLBACKEND": "Agg", **os.environ, "OMP_NUM_THREADS": str(threads), "VIEWNETI_SLOW": "1" if slow else ""}
     with tempfile.TemporaryDirectory() as tmp:
-        report = Path(tmp)/"report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "tests", "--ignore=tests/browser", f"--junitxml={report}"]
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "VIEWNETI_SLOW": "1" if slow else ""})
-        suite = ElementTree.parse(report).getroot().find("testsuite") if report.exists() else {}
+        xml = Path(tmp)/"report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", file, f"--junitxml={xml}", f"--basetemp={tmp}/tests"]
+        try: done = subprocess.run(command, cwd=ROOT, env=env, timeout=60*MINUTES*(3 if slow else 1), text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except subprocess.TimeoutExpired: return 0, 1, f"FAILED  {file.relative_to(ROOT)}: not done in time"
+        suite = ElementTree.parse(xml).getroot().find("testsuite") if xml.exists() else {}
     count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-    failed = count["failures"] + count["errors"]
-    passed = count["tests"] - failed - count["skipped"]
-    return passed, failed or int(done.returncode not in (0, 5))  # 5: pytest found no test
+    failed = count["failures"] + count["errors"] or int(done.returncode not in (0, 5))  # 5: pytest found no test
+    passed = count["tests"] - count["failures"] - count["errors"] - count["skipped"]
+    report = f"{'FAILED' if failed else 'passed'}  {time.monotonic() - start:5.0f} s  {file.relative_to(ROOT)} ({passed} tests, {count['skipped']} skipped)"
+    return passed, failed, f"{report}\n{done.stdout}" if failed else report
+
+
+def run_all(nbs, files, slow):
+    "Notebooks and files of tests side by side, one a core: numbers passed and failed."
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = max(1, min(cores, len(nbs) + len(files)))
+    threads, counts = max(1, cores//workers), []
+    with ThreadPoolExecutor(workers) as pool:
+        for future in as_completed([pool.submit(run_pytest, f, slow, threads) for f in files]
+                                   + [pool.submit(run_notebook, nb, slow, threads) for nb in nbs]):
+            *count, report = future.result()
+            print(report, flush=True)
+            counts.append(count)
+    return map(sum, zip(*counts))
 
 
 def main():
@@ -71,8 +75,8 @@ def main():
     args = parser.parse_args()
     nbs = notebooks(args.names)
     if args.names and not nbs: sys.exit(f"no notebook's path holds any of: {', '.join(args.names)}")
-    counts = [run_notebooks(nbs, args.slow), (0, 0) if args.names else run_pytest(args.slow)]
-    passed, failed = map(sum, zip(*counts))
+    files = [] if args.names else sorted((ROOT/"tests").glob("test_*.py"))
+    passed, failed = run_all(nbs, files, args.slow)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 

@@ -838,7 +838,7 @@ def batch(options: BatchOptions):
         raise UserError(f"{len(failed)} of {len(rows)} runs failed or were held, first {failed[0]['name']} ({failed[0]['message']}); "
                         '--retry true tries them again')
 
-# %% ../nbs/11_cli.ipynb #fbaabe17
+# %% ../nbs/11_cli.ipynb #e4fcfa79
 @dataclass
 class BatchFolder:
     "Which batch."
@@ -853,11 +853,10 @@ def batch_status(options: BatchFolder):
 
 @command('batch summarize', BatchFolder, 'batch')
 def batch_summarize(options: BatchFolder):
-    "One table of the scores of a batch's finished runs, and its page anew."
+    "The scores of a batch, averaged over scenes and seeds, and its page anew."
     from viewneti.batches import summarize_batch
-    from viewneti.protocol import summary_markdown
-    rows, files = summarize_batch(options.batch)
-    print(summary_markdown(rows))
+    rows, text, files = summarize_batch(options.batch)
+    print(text)
     print('Written: ' + ', '.join(map(str, files)))
 
 # %% ../nbs/11_cli.ipynb #533cfefe
