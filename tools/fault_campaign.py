@@ -84,8 +84,9 @@ def disturb(plan, folder, at_once, rng):
             if aims.get(job["id"]) == "killed" or read_state(job["folder"])["state"] != "running": continue
             aim, since = aims.setdefault(job["id"], (WHAT[i % len(WHAT)], time.monotonic() + rng.uniform(0, 12)))
             now = moment(job)
-            if not (now == aim if aim != WHAT[0] else time.monotonic() > since): continue
-            if strike(job, rng): killed[now], aims[job["id"]] = killed[now] + 1, "killed"
+            due = time.monotonic() > since if aim == WHAT[0] else now == aim
+            if not (due or now == WHAT[3]) or not strike(job, rng): continue  # nobody ends unharmed
+            killed[now], aims[job["id"]] = killed[now] + 1, "killed"
             if rng.random() < .1:
                 batch.kill()
                 killed["the batch itself"] += 1
