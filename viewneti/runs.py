@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['EXECUTORS', 'OF_BATCH', 'MEASURES', 'OF_NO_RESULT', 'NOTEBOOKS', 'combinations', 'Plan', 'known_name', 'read_plan',
            'check_plan', 'matches', 'short_name', 'run_name', 'PlannedRun', 'apply_rules', 'find_start', 'expand',
-           'measure_options', 'config_for', 'digest', 'file_digest', 'scene_digest', 'find_model', 'model_digest',
-           'code_digest', 'find_notebook', 'notebook_parameters', 'given_parameters', 'notebook_jobs', 'memory_need',
-           'disk_need', 'free_memory', 'choose_at_once', 'check_run', 'jobs_of']
+           'measure_options', 'config_for', 'digest', 'file_digest', 'scene_digest', 'find_model', 'mapper_digest',
+           'model_digest', 'code_digest', 'find_notebook', 'notebook_parameters', 'given_parameters', 'notebook_jobs',
+           'memory_need', 'disk_need', 'free_memory', 'choose_at_once', 'check_run', 'jobs_of']
 
 # %% ../nbs/10_runs.ipynb #dc087447
 import difflib, hashlib, inspect, itertools, json, math, re
@@ -270,7 +270,7 @@ def file_digest(
         while part := f.read(1 << 20): found.update(part)
     return found.hexdigest()
 
-# %% ../nbs/10_runs.ipynb #e724b623
+# %% ../nbs/10_runs.ipynb #a17657bd
 def scene_digest(
     scene: Scene,
 ) -> str:
@@ -286,6 +286,14 @@ def find_model(
     if isinstance(folder, str): folder = fetch_model(folder, config.variant, revision=config.revision)
     check_model_folder(folder, config.variant)
     return folder
+
+def mapper_digest(
+    config: FitConfig,
+) -> str:               # empty where a run starts from none; `InputError` when there is no such mapper
+    "The SHA-256 of the view mapper that a run starts from."
+    if not config.view_mapper: return ''
+    path = find_view_mapper(config.view_mapper, config.registry)
+    return digest([[f.name, file_digest(f)] for f in (sorted(path.glob('*.safetensors')) if path.is_dir() else [path])])
 
 @lru_cache
 def model_digest(
@@ -384,7 +392,7 @@ def disk_need(
     mapper = 4*3*(config.hidden + 1)*2*width
     return checkpoints*mapper*(len(objects_of(config)) + 1) + 3*views*seeds*size[0]*size[1]*3 + 5e6
 
-# %% ../nbs/10_runs.ipynb #e5d51e64
+# %% ../nbs/10_runs.ipynb #3e9541cf
 def free_memory(
     gpu: bool = False,
 ) -> float:            # bytes
@@ -398,6 +406,7 @@ def choose_at_once(
     free: float = None,     # bytes; what is free here, if None
 ) -> int:           # `InputError` when what was asked for does not fit
     "How many runs go at the same time."
+    if plan.gpus and not torch.cuda.is_available(): raise InputError(f'gpus: found {plan.gpus:g}, expected 0, since PyTorch sees no GPU here')
     free = free_memory(plan.gpus > 0) if free is None else free
     fit, cores = int(free//need), max(1, psutil.cpu_count()//plan.cores)
     if plan.gpus: cores = min(cores, max(1, int(torch.cuda.device_count()/plan.gpus)))
@@ -407,7 +416,7 @@ def choose_at_once(
                          f'expected at most {fit} with {free/1e9:.1f} GB free')
     return asked
 
-# %% ../nbs/10_runs.ipynb #9ef4e3ef
+# %% ../nbs/10_runs.ipynb #cbfcf1dd
 def check_run(
     plan: Plan,
     run: PlannedRun,
@@ -417,7 +426,7 @@ def check_run(
     "Everything about a run that can be known before it starts; raises `InputError`."
     start = Path(plan.folder)/ids[run.start_from]/'run' if run.start_from else ''
     config = resolve(config_for(plan, run, '', start))
-    if config.view_mapper and not run.start_from: find_view_mapper(config.view_mapper, config.registry)
+    start_digest = ids[run.start_from] if run.start_from else mapper_digest(config)
     model, views, seen = find_model(config), 0, []
     for folder in objects_of(config).values():
         key = (str(folder), config.split, config.mode == 'object', config.light)
@@ -427,8 +436,7 @@ def check_run(
         seen, views = seen + [scenes[key][0]], views + scenes[key][1]
     measures = {what: measure_options(plan, run, what) for what in MEASURES}
     books = [file_digest(find_notebook(name)) for name in plan.notebooks]
-    known = digest(asdict(config) | dict(folder='', view_mapper=run.start_from and ids[run.start_from] or config.view_mapper),
-                   seen, model_digest(model), code_digest(), books, measures)
+    known = digest(asdict(config) | dict(folder='', view_mapper=start_digest), seen, model_digest(model), code_digest(), books, measures)
     run.id = f'{run.name}-{known[:8]}'
     config.folder = str(Path(plan.folder)/run.id/'run')
     given = config_for(plan, run, config.folder, start)
@@ -436,7 +444,7 @@ def check_run(
     return dict(id=run.id, name=run.name, hash=known, place=run.place, needs=[ids[name] for name in run.needs],
                 folder=str(Path(plan.folder)/run.id), notebooks=notebook_jobs(plan, run, given), steps=config.steps,
                 cores=plan.cores, gpus=plan.gpus, hours=plan.hours, retries=plan.retries, results=plan.results,
-                memory=memory_need(plan, config), disk=disk_need(config, views, seeds))
+                memory=memory_need(plan, config), disk=disk_need(config, views, seeds, config.size or ((64, 64) if config.model == 'tiny' else (768, 768))))
 
 # %% ../nbs/10_runs.ipynb #90c2390a
 def jobs_of(
