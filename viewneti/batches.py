@@ -113,7 +113,7 @@ def thumbnail(
         return 'data:image/webp;base64,' + base64.b64encode(file.getvalue()).decode()
 
 # %% ../nbs/10b_batches.ipynb #4981b693
-STYLE = """:root { color-scheme: light dark; --line: #8884; --soft: #8881 }
+STYLE = """:root { color-scheme: light dark; --line: #8884 }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% } div { overflow-x: auto }
 th, td { padding: .35rem .6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: middle }
@@ -210,9 +210,10 @@ def batch_status(
 def write_reports(
     folder,     # of a batch
     jobs: list,
+    rows: list, # see `status_row`, one a job
 ) -> list:      # of files: runs.csv and index.html
     "The table for programs and the page for people."
-    folder, rows = Path(folder), [status_row(job) for job in jobs]
+    folder = Path(folder)
     write_csv(folder/'runs.csv', rows)
     with write_whole(folder/'index.html') as part: part.write_text(batch_page(folder.name, jobs, rows, folder), encoding='utf-8')
     return [folder/'runs.csv', folder/'index.html']
@@ -256,7 +257,7 @@ class Teller:
                 print(f"{time.strftime('%H:%M:%S')} {row['name']}: {row['state']}", row['notebook'] if row['state'] == 'running' else
                       row['message'] or in_time(row['seconds']), flush=True)
         ended = lambda found: {name for name, (state, _) in found.items() if state not in ('waiting', 'running')}
-        if always or ended(now) != ended(self.seen): write_reports(self.folder, self.jobs)
+        if always or ended(now) != ended(self.seen): write_reports(self.folder, self.jobs, rows)
         self.seen = now
 
 # %% ../nbs/10b_batches.ipynb #c755cef0
@@ -313,8 +314,9 @@ def summarize_batch(
 ) -> tuple:     # rows of `mean_scores`, their table in Markdown, and the files written: summary.csv, runs.csv, index.html
     "The mean scores of a batch, as far as it is; writes the reports too."
     jobs, root = gather(read_batch(folder)), batch_folder(folder)
-    rows = mean_scores(jobs, [status_row(job) for job in jobs])
+    found = [status_row(job) for job in jobs]
+    rows = mean_scores(jobs, found)
     if not rows: raise InputError(f"{folder}: no run has scores yet; 'evaluate' must be among the plan's notebooks")
     write_csv(root/'summary.csv', rows)
     rounded = [{k: f'{v:.4g}' if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    return rows, markdown_table(rounded, {k: SHOWN.get(k, k) for k in rows[0]}), [root/'summary.csv', *write_reports(root, jobs)]
+    return rows, markdown_table(rounded, {k: SHOWN.get(k, k) for k in rows[0]}), [root/'summary.csv', *write_reports(root, jobs, found)]

@@ -145,19 +145,19 @@ def watch(
     hours: float,               # after which it is stopped
     stop: threading.Event,      # set when it is to end
     asked,                      # a `StopRequest`
-) -> str:                       # why it was stopped; empty if it was not
+) -> tuple:                     # 'stopped' or 'failed', and why; 'done' and nothing if it came to its end
     "Give signs of life while a run is at work; stop it when asked to, when time is up, and when nobody waits for it any more."
-    parent, began, why, tried = os.getppid(), time.monotonic(), '', 0.
+    parent, began, state, why, tried = os.getppid(), time.monotonic(), 'done', '', 0.
     while thread.is_alive():
         thread.join(1)
         os.utime(folder/'state.json')
-        if not why:
-            why = ('stopped' if asked else 'the process that started it is gone' if os.getppid() != parent else
-                   f'stopped after {hours:g} hours, as the plan says' if time.monotonic() - began > 3600*hours else '')
+        if not why and asked: state, why = 'stopped', 'stopped'
+        elif not why and os.getppid() != parent: state, why = 'stopped', 'the process that started it is gone'
+        elif not why and time.monotonic() - began > 3600*hours: state, why = 'failed', f'stopped after {hours:g} hours, as the plan says'
         if not why: continue
         stop.set()
         if time.monotonic() - tried > 5: interrupt_kernels(); tried = time.monotonic()
-    return why
+    return state, why
 
 # %% ../nbs/10a_executors.ipynb #e63080ea
 def work(
@@ -174,13 +174,12 @@ def work(
         write_state(folder, state='running', process=os.getpid(), host=socket.gethostname(), message=None, ended=None)
         thread = threading.Thread(target=execute, daemon=True)
         thread.start()
-        why = watch(thread, folder, job['hours'], stop, asked)
+        state, why = watch(thread, folder, job['hours'], stop, asked)
         e = first(error)
-        if isinstance(e, DeadKernelError) and not why: return DIED
-        if e is None and not why: return finish(folder, job, 'done')
-        if why and 'as the plan says' not in why: return finish(folder, job, 'stopped', why)
-        return finish(folder, job, 'failed', why or (f'{e.ename}: {in_short(e.evalue, 600)}' if isinstance(e, PapermillExecutionError) else
-                                                     f'{type(e).__name__}: {in_short(e, 600)}'))
+        if why or e is None: return finish(folder, job, state, why or None)
+        if isinstance(e, DeadKernelError): return DIED
+        name, text = (e.ename, e.evalue) if isinstance(e, PapermillExecutionError) else (type(e).__name__, e)
+        return finish(folder, job, 'failed', f'{name}: {in_short(text, 600)}')
 
 def finish(
     folder: Path,   # of a run
