@@ -7,15 +7,15 @@ __all__ = ['WORDS', 'SIGNS', 'COMMANDS', 'ORDER', 'THEIRS', 'SCORES', 'STAGES', 
            'to_value', 'closest', 'OptionParser', 'split_words', 'first_line', 'read_options', 'parse_value',
            'parse_options', 'Command', 'command', 'sign', 'option_help', 'command_help', 'overview', 'members',
            'find_command', 'file_trouble', 'act', 'main', 'width_height', 'ExportOptions', 'world_export',
-           'world_train', 'world_judge', 'ScoreOptions', 'world_scores', 'ViewWordsOptions', 'world_view_words',
-           'EnvironmentOptions', 'check_environment', 'CheckModelOptions', 'check_model', 'CheckParityOptions',
-           'check_parity', 'CheckSceneOptions', 'check_scene', 'is_original', 'own_words', 'train_options', 'train',
-           'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures', 'generate', 'EvaluateOptions',
-           'evaluate_options', 'score_table', 'tell_results', 'evaluate', 'SummarizeOptions', 'summarize',
-           'ManifoldOptions', 'highlights', 'manifold', 'BatchOptions', 'batch', 'BatchFolder', 'batch_status',
-           'batch_summarize', 'ExploreOptions', 'explorer_notebook', 'explore', 'ConvertOptions', 'convert',
-           'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage', 'DemoOptions', 'demo_config', 'check_demo',
-           'demo_scenes', 'demo_scene', 'medians', 'demo']
+           'world_train', 'SnapshotOptions', 'world_snapshot', 'world_judge', 'ScoreOptions', 'world_scores',
+           'ViewWordsOptions', 'world_view_words', 'EnvironmentOptions', 'check_environment', 'CheckModelOptions',
+           'check_model', 'CheckParityOptions', 'check_parity', 'CheckSceneOptions', 'check_scene', 'is_original',
+           'own_words', 'train_options', 'train', 'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures',
+           'generate', 'EvaluateOptions', 'evaluate_options', 'score_table', 'tell_results', 'evaluate',
+           'SummarizeOptions', 'summarize', 'ManifoldOptions', 'highlights', 'manifold', 'BatchOptions', 'batch',
+           'BatchFolder', 'batch_status', 'batch_summarize', 'ExploreOptions', 'explorer_notebook', 'explore',
+           'ConvertOptions', 'convert', 'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage', 'DemoOptions',
+           'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
 
 # %% ../nbs/11_cli.ipynb #a9ff1dc2
 import argparse, difflib, errno, os, platform, shlex, shutil, statistics, sys, textwrap, time, typing
@@ -372,12 +372,23 @@ def world_export(options: ExportOptions):
     print(f'Next: viewneti train {folders[0]}')
 
 # %% ../nbs/11_cli.ipynb #0cc5fb88
-@command('world train', 'viewneti.pretraining:PretrainConfig', 'folder',
+@command('world train', 'viewneti.embedded.pretraining:PretrainConfig', 'folder',
          'the same command goes on from the last saved state')
 def world_train(config):
-    "Make the embedded model again: draw pictures, learn the autoencoder, learn the denoiser."
-    from viewneti.pretraining import pretrain
+    "Make an embedded model: learn the autoencoder, then the denoiser, from pictures drawn on the way."
+    from viewneti.embedded.pretraining import pretrain
     print(f'The model is in {pretrain(config)}')
+
+@dataclass
+class SnapshotOptions:
+    "A training of an embedded model."
+    folder: str = ''        # of the training
+
+@command('world snapshot', SnapshotOptions, 'folder')
+def world_snapshot(options: SnapshotOptions):
+    "Write the model of a training as it stands, from the averages of the last saved state."
+    from viewneti.embedded.pretraining import snapshot
+    print(f'The model is in {snapshot(options.folder)}')
 
 # %% ../nbs/11_cli.ipynb #64fe0fdd
 @command('world judge', 'viewneti.meter:JudgeConfig', 'folder',
@@ -415,16 +426,16 @@ class ViewWordsOptions:
     "Three models that differ in nothing but how many captions have a word about the view."
     folder: str = ''        # for all of them
     fractions: list[float] = field(default_factory=lambda: [0., .05, .3])  # of captions with a view word, a model each
-    steps: int = 20000      # of each denoiser: they begin from nothing
-    pictures: int = 48000   # from which all of them learn
-    vae_steps: int = 4500   # of the autoencoder that they share
+    steps: int = 160000     # of each denoiser: they begin from nothing
+    minutes: float = 0.     # if set, what decides instead of steps: time to learn for each, a quarter of it autoencoder
+    vae_steps: int = 4000   # of the autoencoder that they share
     seed: int = 0
     device: str = 'auto'    # 'cpu', 'cuda' or 'auto'
 
 @command('world view-words', ViewWordsOptions, 'folder', 'the same command goes on from the last saved states')
 def world_view_words(options: ViewWordsOptions):
-    "Train models on the same pictures with fewer and fewer words about the view: hours on a GPU, a day without."
-    from viewneti.pretraining import PretrainConfig, train_view_fractions
+    "Train models on the same pictures with fewer and fewer words about the view: minutes on a GPU, days without."
+    from viewneti.embedded.pretraining import PretrainConfig, train_view_fractions
     shared = {k: v for k, v in asdict(options).items() if k != 'fractions'}
     for folder in train_view_fractions(PretrainConfig(**shared), options.fractions): print(f'A model is in {folder}')
 
