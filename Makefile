@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := settings.ini setup.py
+REQUIREMENTS := settings.ini setup.py constraints.txt
+# The versions that the tests last ran with; make LATEST=1 takes the newest instead.
+INSTALL = $(BIN)/pip install --quiet --quiet --disable-pip-version-check $(if $(LATEST),,--constraint constraints.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo explore test test-slow test-browser step docs clean
@@ -16,17 +18,17 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
 	@echo "Installing viewneti and its libraries: a few minutes the first time"
-	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable .
+	$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(REQUIREMENTS) | $(BIN)/python
 	@echo "Installing viewneti, its libraries and the tools for working on it: a few minutes the first time"
-	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-notebooks
 
 $(VENV)/.installed-notebooks: $(REQUIREMENTS) | $(BIN)/python
 	@echo "Installing viewneti, its libraries and Jupyter: a few minutes the first time"
-	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[notebooks]'
+	$(INSTALL) --editable '.[notebooks]'
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed  ## The environment for using viewneti

@@ -42,7 +42,7 @@ def test_killed_runs_end_as_if_nothing_had_been(tmp_path):
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
     "Three runs, of which two wait for the first."
-    from viewneti.world import export_world
+    from viewneti.world.toys import export_world
     monkeypatch.chdir(tmp_path)
     a, b, c = map(str, export_world("data", scenes=3, size=(32, 24)))
     values = dict(notebooks=["train"], cores=1, retries=3, runs=dict(first=dict(mode="scenes", scenes=[a, b])),
@@ -64,7 +64,7 @@ def check(rows, folder, others):
 def test_two_nodes_give_the_same_numbers_and_one_may_die(plan):
     from ray.cluster_utils import Cluster
 
-    from viewneti.batches import batch, batch_status
+    from viewneti.batch.batches import batch, batch_status
     local = batch(plan, folder="runs/local", at_once=2, progress=False)
     cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, object_store_memory=80_000_000, include_dashboard=False))
     try:

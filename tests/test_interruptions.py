@@ -15,7 +15,7 @@ from jupyter_client.manager import start_new_kernel
 from viewneti import cli
 from viewneti.experiment import Run
 from viewneti.training import read_progress
-from viewneti.world import export_world
+from viewneti.world.toys import export_world
 
 PROGRAM = Path(sys.executable).with_name("viewneti")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

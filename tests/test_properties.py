@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.torch import save_file
 
-from viewneti import checkpoints, configurations, dtu, evaluation, experiment, meter, protocol, scenes
+from viewneti import core, evaluation, experiment, protocol, scenes
+from viewneti.original import configurations
+from viewneti.readers import dtu
+from viewneti.world import meter
 from viewneti.augmentation import draw_crop
-from viewneti.cameras import (Camera, Encoding, InputError, ProjectionEncoding, SphericalEncoding, check_size, orbit,
-                              quoted,
+from viewneti.cameras import (Camera, Encoding, ProjectionEncoding, SphericalEncoding, check_size, orbit,
                               read_projection, spherical, to_array, view_angle, write_projection)
+from viewneti.core import InputError, quoted
 from viewneti.mappers import load_mapper
 from viewneti.models import read_concepts
-from viewneti.world import export_world
+from viewneti.world.toys import export_world
 
 settings.register_profile("same each time", derandomize=True, deadline=None, max_examples=40, database=None,
                           suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -170,9 +173,9 @@ def world(tmp_path_factory): return export_world(tmp_path_factory.mktemp("world"
 
 
 READERS = {
-    "text": ("a.txt", checkpoints.read_text), "JSON": ("a.json", checkpoints.read_json),
-    "YAML": ("a.yaml", checkpoints.read_yaml),
-    "log": ("log.jsonl", checkpoints.read_log), "tensors": ("a.safetensors", checkpoints.read_tensors),
+    "text": ("a.txt", core.read_text), "JSON": ("a.json", core.read_json),
+    "YAML": ("a.yaml", core.read_yaml),
+    "log": ("log.jsonl", core.read_log), "tensors": ("a.safetensors", core.read_tensors),
     "mapper": ("a.safetensors", load_mapper), "mappers.json": ("mappers.json", lambda f: read_concepts(f.parent)),
     "calibration": ("pos_001.txt", read_projection), "calibrations": ("pos_001.txt",
                                                                       lambda f: scenes.read_calibration(f.parent)),
@@ -229,8 +232,8 @@ def test_any_tensors_are_read_or_refused(name, tensors, about):
 @given(objects)
 def test_values_survive_json(content):
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints.write_json(Path(folder)/"a.json", content)
-        assert quoted(checkpoints.read_json(Path(folder)/"a.json")) == quoted(json.loads(json.dumps(content)))
+        core.write_json(Path(folder)/"a.json", content)
+        assert quoted(core.read_json(Path(folder)/"a.json")) == quoted(json.loads(json.dumps(content)))
 
 
 @given(st.dictionaries(words.filter(lambda k: k != "<<"),
@@ -238,7 +241,7 @@ def test_values_survive_json(content):
 def test_values_survive_yaml(content):
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder)/"a.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        assert checkpoints.read_yaml(Path(folder)/"a.yaml") == content
+        assert core.read_yaml(Path(folder)/"a.yaml") == content
 
 
 @given(values)

@@ -13,9 +13,9 @@ import nbformat
 import papermill
 import pytest
 
-from viewneti.cameras import InputError
+from viewneti.core import InputError
 from viewneti.experiment import Run
-from viewneti.world import export_world
+from viewneti.world.toys import export_world
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT/"nbs/runs"

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from viewneti import cli, explorer, scenes, world
-from viewneti.cameras import InputError
+from viewneti import cli, explorer, scenes
+from viewneti.world import toys as world
+from viewneti.core import InputError
 from viewneti.evaluation import evaluate
 from viewneti.experiment import FitConfig, Run, load_view_mapper
 from viewneti.models import ViewNeTI
 from viewneti.training import fit
 
 PACKAGE = Path(explorer.__file__).parent
-LIBRARY = sorted(PACKAGE.glob("*.py"))
+LIBRARY = sorted(PACKAGE.rglob("*.py"))
 SECRETS = dict(HF_TOKEN="hf_marker", WANDB_API_KEY="wandb_marker", AWS_SECRET_ACCESS_KEY="aws_marker")
 FORBIDDEN = re.compile(
     r"(.*\.)?(c?[pP]ickle|cloudpickle|dill|joblib|shelve|marshal|yaml)\."

@@ -16,7 +16,7 @@ from readme import relink, with_captions  # noqa: E402
 
 @pytest.mark.parametrize("written, expected", [
     ("![grid](images/demo.png)", "![grid](nbs/images/demo.png)"),
-    ("[Cameras](00_cameras.ipynb#paths)", "[Cameras](nbs/00_cameras.ipynb#paths)"),
+    ("[Cameras](01_cameras.ipynb#paths)", "[Cameras](nbs/01_cameras.ipynb#paths)"),
     ("[licence](../LICENSE)", "[licence](LICENSE)"),
     ("<img src='images/demo.png'>", "<img src='nbs/images/demo.png'>"),
     ("[paper](https://arxiv.org/abs/2309.07986)", "[paper](https://arxiv.org/abs/2309.07986)"),
@@ -29,8 +29,8 @@ def test_readme_links_start_at_the_top(written, expected):
 
 def test_readme_figures_have_the_text_and_the_caption_of_their_cell():
     options = {3: {"fig-alt": "Six ducks.", "fig-cap": "Ducks."}}
-    text = with_captions("before\n![png](index_files/index_3_0.png)\nafter", options)
-    assert text == "before\n![Six ducks.](index_files/index_3_0.png)\n\n*Ducks.*\nafter"
+    text = with_captions("before\n![png](nbs/images/index_3_0.png)\nafter", options)
+    assert text == "before\n![Six ducks.](nbs/images/index_3_0.png)\n\n*Ducks.*\nafter"
 
 
 def test_options_stand_above_the_code_and_are_taken_off():

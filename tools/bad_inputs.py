@@ -43,12 +43,14 @@ from PIL import Image  # noqa: E402
 from safetensors.torch import load_file, safe_open, save_file  # noqa: E402
 from scipy.io import savemat  # noqa: E402
 
-import viewneti.compat as compat  # noqa: E402
-import viewneti.configurations as configurations  # noqa: E402
-from viewneti import cli, dtu, evaluation, experiment, meter, pretraining, protocol, scenes  # noqa: E402
-from viewneti import runs, training, world  # noqa: E402
-from viewneti.cameras import InputError, ProjectionEncoding  # noqa: E402
-from viewneti.checkpoints import read_json, write_json  # noqa: E402
+import viewneti.original.checkpoints as compat  # noqa: E402
+import viewneti.original.configurations as configurations  # noqa: E402
+from viewneti import cli, evaluation, experiment, protocol, scenes, training  # noqa: E402
+from viewneti.batch import plans  # noqa: E402
+from viewneti.readers import dtu  # noqa: E402
+from viewneti.world import meter, pretraining, toys  # noqa: E402
+from viewneti.cameras import ProjectionEncoding  # noqa: E402
+from viewneti.core import InputError, read_json, write_json  # noqa: E402
 from viewneti.mappers import Mapper, load_mapper  # noqa: E402
 from viewneti.models import ViewNeTI  # noqa: E402
 
@@ -339,7 +341,7 @@ def bad_tensors(name):
 
 def good_data(top):
     "A scene of the embedded world with a few pictures; the same as COLMAP and nerfstudio give it; loose pictures."
-    folder = world.export_world(top/"data", 1, size=(32, 24))[0]
+    folder = toys.export_world(top/"data", 1, size=(32, 24))[0]
     splits = scenes.read_info(folder)["splits"]["3"]
     kept = [*splits["train"], *splits["test"][:3]]
     for f in [*folder.glob("*.png"), *(top/"data/masks/scan1").glob("*.png")]:
@@ -442,8 +444,8 @@ def good_original(top):
 
 def good_rest(top):
     "Models, a judge, a point cloud, a plane, a record of masks, pictures of the world."
-    shutil.copytree(Path(world.__file__).parent/"assets/tiny", top/"tiny")
-    shutil.copy(Path(world.__file__).parent/"assets/judge.safetensors", top)
+    shutil.copytree(Path(cli.__file__).parent/"assets/tiny", top/"tiny")
+    shutil.copy(Path(cli.__file__).parent/"assets/judge.safetensors", top)
     points = np.random.default_rng(0).normal(size=(50, 3)).astype("<f4")
     head = "ply\nformat binary_little_endian 1.0\nelement vertex 50\n" + "".join(f"property float {k}\n"
             for k in "xyz") + "end_header\n"
@@ -494,7 +496,7 @@ def good_scene(scene):
 
 def read_world():
     scene = open_scene("data/Rectified/scan1", "3")
-    return scene, world.toy_of(scene), dtu.check_dtu("data").text
+    return scene, toys.toy_of(scene), dtu.check_dtu("data").text
 
 
 def right_camera(cameras):
@@ -552,8 +554,8 @@ def read_fit(): return experiment.resolve(cli.train_options(experiment.FitConfig
 
 
 def read_batch_plan():
-    plan = runs.read_plan("plan.yaml")
-    try: return runs.jobs_of(plan)
+    plan = plans.read_plan("plan.yaml")
+    try: return plans.jobs_of(plan)
     except InputError as e: raise InputError(f"plan.yaml: {e}") from None  # a run is to blame
 
 
@@ -837,7 +839,7 @@ def bad_configurations():
         add("FitConfig", what, edit_yaml(lambda c, changes=changes: c | changes), names=what)
     kind("plan", "plan.yaml", read_batch_plan, good_jobs, True, ("plan.yaml", "data"))
     bombs("plan", YAML_BOMBS)
-    fields = [(k,) for k in vars(runs.Plan())] + [("grid", "seed"), ("grid", "seed", 0), ("exclude", 0), ("rules", 0),
+    fields = [(k,) for k in vars(plans.Plan())] + [("grid", "seed"), ("grid", "seed", 0), ("exclude", 0), ("rules", 0),
               ("rules", 0, "when"), ("rules", 0, "set"), ("runs", "more"), ("defaults", "steps"),
               ("evaluation", "sampling_steps")]
     wrong_types("plan", fields, edit_yaml)

@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
-from viewneti.checkpoints import step_generator, write_json
+from viewneti.core import step_generator, write_json
 from viewneti.embedded.pretraining import (
     PretrainConfig, build_denoiser, denoiser_loss, learning_rate, make_optimizer, settle, stream_latents,
     update_average)

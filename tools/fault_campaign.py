@@ -22,9 +22,9 @@ import torch  # noqa: E402
 import yaml  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from viewneti.batches import read_batch  # noqa: E402
-from viewneti.executors import read_state  # noqa: E402
-from viewneti.world import export_world  # noqa: E402
+from viewneti.batch.batches import read_batch  # noqa: E402
+from viewneti.batch.executors import read_state  # noqa: E402
+from viewneti.world.toys import export_world  # noqa: E402
 
 STEPS = 12
 WHAT = ("anywhere", "learning", "writing a checkpoint", "writing the notebook")  # the moments that are looked for, in turn

@@ -1,14 +1,13 @@
 """Write README.md from nbs/index.ipynb, without its frames. Links and pictures are made relative to the repository's top."""
 import posixpath
 import re
-import shutil
 
 import nbformat
 from nbconvert import MarkdownExporter
 
 from notebooks import NBS, ROOT, cell_options, for_reading
 
-FILES = "index_files"  # where pictures that cells drew are put, as nbdev does
+FILES = "nbs/images"  # where pictures that cells drew are put: index_NUMBER.png
 MARKDOWN_LINK = re.compile(r"(\]\()([^)\s]+)")
 HTML_LINK = re.compile(r"""(\b(?:src|href)=["'])([^"']+)""")
 FRAME = re.compile(r"<iframe\b.*?</iframe>", re.S)  # repositories show none
@@ -46,7 +45,7 @@ def main():
         if cell.cell_type == "code": options[i], cell.source = cell_options(cell.source)
     text, resources = MarkdownExporter().from_notebook_node(nb, {"output_files_dir": FILES, "unique_key": "index"})
     text = with_captions(text, options)
-    shutil.rmtree(ROOT/FILES, ignore_errors=True)
+    for old in (ROOT/FILES).glob("index_*"): old.unlink()
     for name, data in resources["outputs"].items():
         (ROOT/name).parent.mkdir(exist_ok=True)
         (ROOT/name).write_bytes(data)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
 from torch import nn
 
-from .cameras import InputError
+from .core import InputError
 
 # %% ../nbs/04_injection.ipynb #ee8eac7d
 def text_parts(

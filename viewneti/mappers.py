@@ -17,8 +17,8 @@ from fastcore.basics import patch
 from safetensors.torch import save_file
 from torch import nn
 
-from .cameras import Encoding, InputError, in_short, quoted
-from .checkpoints import read_tensors, write_whole
+from .cameras import Encoding
+from .core import InputError, in_short, quoted, read_tensors, write_whole
 
 # %% ../nbs/03_mappers.ipynb #bdaea376
 class MapperOutput(NamedTuple):

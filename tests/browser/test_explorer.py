@@ -18,7 +18,7 @@ PAGE, SHOTS = ROOT/"nbs"/"images"/"explorer.html", ROOT/"runs"/"browser"
 # Voila's own template asks a content network for the icons of its buttons
 VOILA = [r"request: https://cdn\.jsdelivr\.net/npm/@fortawesome",
          r"console: Failed to load resource.*cdn\.jsdelivr\.net/npm/@fortawesome"]
-LIVE = """from viewneti.example import example_run
+LIVE = """from viewneti.world.example import example_run
 from viewneti.explorer import explore
 explore(example_run('example'), object='<scan2>', device='cpu')"""
 

@@ -29,8 +29,8 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.transforms import v2
 
-from ..cameras import Camera, InputError, spherical
-from ..checkpoints import read_tensors, step_generator, write_whole
+from ..cameras import Camera, spherical
+from ..core import InputError, read_tensors, step_generator, write_whole
 from .pretraining import Length, Pool, PretrainConfig, draw_chunk, make_pool, run_stage
 from .world import (CATEGORIES, FLOORS, LOOK_AT, MIRROR_SYMMETRIC, OBJECT_COLORS, UNIT, Toy,
                                      random_camera, random_toy, render, render_views, toy_of, turned)
@@ -464,13 +464,13 @@ class SecondMeter(nn.Module):
     "Reads the camera off pictures of 64x64 pixels: patches and attention."
     def __init__(self,
         width: int = 160,   # of a token
-        layers: int = 4,    # of attention
+        layers: int = 3,    # of attention
     ):
         super().__init__()
         sizes = (3, width//4, width//2, width)
         self.stem = nn.Sequential(*(cell(a, b, 2) for a, b in zip(sizes, sizes[1:])))
         self.embed = nn.Parameter(.02*torch.randn(1, 65, width))     # of the places; the first is the answer's
-        layer = nn.TransformerEncoderLayer(width, 4, 3*width, 0., 'gelu', batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(width, 4, 2*width, 0., 'gelu', batch_first=True, norm_first=True)
         self.attend = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
         self.conv_out = nn.Linear(width, sum(SAYS.values()))
         self.register_buffer('calibration', torch.tensor([0., 1.]).repeat(SAYS['spread'], 1))
@@ -792,7 +792,7 @@ def measure_camera(
 def meter_errors(
     measured: list,   # of `Measured`
     cameras: list,    # the true ones, in the same unit
-) -> dict:            # of what is recognised: medians of the errors, their share within the 50 % interval, share of wrong
+) -> dict:            # of what is recognised: medians of errors, their share within the 50 % interval, share of wrong
                       # sides (over 30 degrees off); and `refused`, the share that is not recognised
     "What a meter does wrong, in degrees (radius: the unit of the cameras)."
     known = [not m.recognised < .5 for m in measured]      # a meter that does not say recognises everything

@@ -36,8 +36,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..cameras import InputError
-from ..checkpoints import load_state, read_json, save_state, step_generator, write_json, write_whole
+from ..core import InputError, load_state, read_json, save_state, step_generator, write_json, write_whole
 from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, Shots, VIEW_PHRASES, caption,
                             random_camera, random_toy, render, shoot, show_pictures, turned)
 

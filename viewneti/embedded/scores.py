@@ -21,8 +21,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from tqdm.auto import tqdm
 
-from ..cameras import PALETTE, STYLE, InputError, spherical, view_angle
-from ..checkpoints import read_json, write_json
+from ..cameras import spherical, view_angle
+from ..core import InputError, PALETTE, STYLE, read_json, write_json
 from .meter import NAMES, around, held_out, load_judge, load_meter, posed, read, read_words, smooth, through
 from .pretraining import autoencoder_psnr, draw_held_out, write_card
 from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig, random_camera,

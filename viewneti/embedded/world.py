@@ -24,7 +24,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 import matplotlib.pyplot as plt
 
-from ..cameras import Camera, InputError, STYLE, in_short, quoted, read_projection, spherical, write_projection
+from ..cameras import Camera, read_projection, spherical, write_projection
+from ..core import InputError, STYLE, in_short, quoted
 
 # %% ../../nbs/embedded/00_world.ipynb #ce93c8d1
 @dataclass(frozen=True)
