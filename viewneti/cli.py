@@ -606,7 +606,7 @@ def contact_strip(
     columns: int = 12,
 ):                  # matplotlib Figure
     "All generated pictures, views from left to right, a new block of rows where the strip gets too long."
-    from viewneti.world.toys import show_pictures
+    from viewneti.core import show_pictures
     rows, labels = [], []
     for start in range(0, len(names), columns):
         at = slice(start, start + columns)

@@ -30,17 +30,14 @@ from skimage.metrics import structural_similarity
 from torchvision.models import VGG16_Weights
 from tqdm.auto import tqdm
 
-from .cameras import check_size, view_angle
+from .cameras import check_size, view_angle, METERS, measure_camera
 from .core import (InputError, PALETTE, STYLE, in_short, quoted, read_json, read_tensors, write_json,
-                           write_whole)
-from .readers.dtu import mask_record
+                           write_whole, show_pictures)
 from .experiment import MODES, Run, open_scene
 from .interruptions import explained, only_one
-from .world.meter import METERS, measure_camera
 from .models import ViewNeTI, read_concepts
-from .scenes import DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, dtu_splits
+from .scenes import DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, dtu_splits, mask_record
 from .training import own_size
-from .world.toys import show_pictures
 
 # %% ../nbs/08_evaluation.ipynb #581b644d
 def masked_psnr(

@@ -24,9 +24,9 @@ from fastcore.basics import patch
 from .augmentation import check_augmentation
 from .cameras import ENCODINGS
 from .core import InputError, in_short, quoted, read_log, read_yaml, write_whole
-from .mappers import Mapper, load_mapper
+from .mappers import MAPPERS, Mapper, load_mapper
 from .models import ViewNeTI, check_device, read_concepts
-from .scenes import MAX_PIXELS, Scene, load_scene, natural_order
+from .scenes import MAX_PIXELS, READERS, Scene, load_scene, natural_order
 
 # %% ../nbs/07_training_experiment.ipynb #a5a556b6
 @dataclass
@@ -62,6 +62,9 @@ class FitConfig:
     registry: str = 'view_mappers.yaml' # names of pretrained view mappers and where they are
     encoding: Optional[str] = None      # what a view mapper sees of a camera: 'projection' or 'spherical'; None: the
                                         # pretrained mapper's, or else 'projection'
+    camera_sigmas: list[float] = field(default_factory=list)  # spread of the Fourier frequencies of the camera's numbers:
+                                        # one for each; none: the encoding's own (paper: 0.5)
+    mapper: str = 'paper'               # kind of the mappers: a name in `viewneti.mappers.MAPPERS`
     hidden: int = 64                    # width of the mappers' hidden layers
     alpha: float = 5.0                  # strength of the textual bypass
     view_alpha: Optional[float] = None  # of the view mapper, where it differs
@@ -73,6 +76,7 @@ class FitConfig:
     textual_inversion: bool = False     # an object is one free vector, without timestep, layer and bypass
     augmentation: str = 'none'          # of the pictures: a name in `viewneti.augmentation.AUGMENTATIONS`
     flip: Optional[float] = None        # chance of mirroring a picture; None: .5 in mode 'object', else 0
+    reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
     masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
     save_every: int = 500               # steps between checkpoints
@@ -110,7 +114,7 @@ PHOTO_TEMPLATES = [f'{how} of {which}' for how in (
 # %% ../nbs/07_training_experiment.ipynb #0395231c
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 CHOICES = dict(mode=tuple(MODES), precision=PRECISIONS, bypass=('normalized', 'unconstrained', 'none'),
-               view_bypass=(None, 'normalized', 'unconstrained', 'none'), encoding=(None, *ENCODINGS),
+               view_bypass=(None, 'normalized', 'unconstrained', 'none'),
                tracker=('tensorboard', 'wandb', 'none'),
                schedule=('constant', 'linear', 'cosine', 'polynomial'))
 RANGES = dict({name: (1, math.inf) for name in ('steps', 'accumulation', 'save_every', 'validation_views')},
@@ -135,6 +139,8 @@ def check_values(
                                         and math.prod(config.size) <= MAX_PIXELS):
         wrong('size', f'width and height, at most {MAX_PIXELS} pixels')
     check_augmentation(config.augmentation)
+    for name, known in (('encoding', (None, *ENCODINGS)), ('mapper', MAPPERS), ('reader', ('auto', *READERS))):  # yours too
+        if getattr(config, name) not in list(known): wrong(name, 'one of ' + ', '.join(k or 'none' for k in known))
 
 def check_machine(
     config: FitConfig,
@@ -323,7 +329,8 @@ def open_scene(
     folder: str,         # of the scene
 ) -> Scene:              # divided as the configuration says; `InputError` when anything is missing
     "A scene as a run sees it."
-    how = dict(split=None, reader='folder') if config.mode == 'object' else dict(split=config.split)
+    free = config.mode == 'object' and config.reader == 'auto'     # pictures need no cameras
+    how = dict(split=None if config.mode == 'object' else config.split, reader='folder' if free else config.reader)
     scene = load_scene(folder, light=config.light, masks=config.masks, **how)
     if MODES[config.mode].view and not scene.cameras:
         raise InputError(f'{scene.path}: found pictures without cameras, which mode {config.mode!r} needs')

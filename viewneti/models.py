@@ -36,7 +36,7 @@ from .cameras import Camera, Encoding
 from .core import InputError, in_short, quoted, read_json, write_json
 from .injection import (Concept, LayerAttnProcessor, cross_attention_names, inject, install_layer_attention,
                                 text_parts)
-from .mappers import FreeToken, Mapper, load_mapper, save_mapper
+from .mappers import MAPPERS, load_mapper, save_mapper
 
 # %% ../nbs/06_models.ipynb #d65b5fbf
 def check_device(
@@ -299,21 +299,22 @@ def reference_norm(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #00cc68e8
 @patch
 def new_mapper(self: ViewNeTI,
-    kind: str = 'object',  # 'view', 'object' or 'free'
+    role: str = 'object',  # 'view', which takes a camera, or 'object'
     reference: str|None = None,  # reference word; 'view' or 'object' if None
     encoding: Encoding|None = None,  # camera encoding of a view mapper, fitted to all cameras of the calibration
-    **options,  # further arguments of `Mapper`
+    kind: str = 'paper',  # a name in `MAPPERS`
+    **options,  # further arguments of that class
 ) -> nn.Module:  # on the model's device, not yet part of it
     "A new mapper that fits this model."
-    if kind not in ('view', 'object', 'free'):
-        raise InputError(f"kind: found {kind!r}, expected 'view', 'object' or 'free'")
-    if (kind == 'view') != (encoding is not None):
-        expected = 'a camera encoding' if kind == 'view' else 'None'
-        raise InputError(f'encoding: found {encoding}, expected {expected} for kind {kind!r}')
-    reference = reference or ('view' if kind == 'view' else 'object')
-    if kind == 'free': return FreeToken(self.dim, self.word_embedding(reference), reference=reference).to(self.device)
+    if role not in ('view', 'object'): raise InputError(f"role: found {role!r}, expected 'view' or 'object'")
+    if (role == 'view') != (encoding is not None):
+        expected = 'a camera encoding' if role == 'view' else 'None'
+        raise InputError(f'encoding: found {encoding}, expected {expected} for role {role!r}')
+    cls, reference = MAPPERS[kind], reference or role
+    make = getattr(cls, 'from_model', None)   # for classes that want more of the model than its sizes
+    if make: return make(self, encoding, reference, **options).to(self.device)
     norm = self.reference_norm(reference)
-    return Mapper(self.dim, self.layers, encoding, reference_norm=norm, reference=reference, **options).to(self.device)
+    return cls(self.dim, self.layers, encoding, reference_norm=norm, reference=reference, **options).to(self.device)
 
 # %% ../nbs/06_models.ipynb #5003a43e
 @patch(as_prop=True)

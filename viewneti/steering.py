@@ -4,13 +4,12 @@
 
 # %% auto #0
 __all__ = ['REGIONS', 'FREE_PROMPTS', 'OPTIONS', 'STAGES', 'directions', 'apart', 'turned', 'thumbnails', 'retrieval_meter',
-           'measure', 'true_pictures', 'draw', 'turns', 'Walk', 'walk', 'plot_walk', 'changes', 'plot_stairs',
-           'smoothness', 'plot_smoothness', 'RecipeEncoding', 'Steered', 'steering', 'recipes', 'Blend', 'blend',
-           'plot_blend', 'time_bin', 'regions', 'swap_weights', 'toward', 'Swap', 'swap', 'plot_table', 'plot_swap',
-           'mixing', 'swap_parts', 'recording', 'Attention', 'attention', 'plot_attention', 'plot_attention_maps',
-           'Matrix', 'compare_prompts', 'plot_matrix', 'drawing_options', 'turns_of', 'study_walks', 'study_blend',
-           'study_swap', 'study_attention', 'study_matrix', 'study_words', 'study_request', 'run_stage_of_study',
-           'study']
+           'measure', 'draw', 'turns', 'Walk', 'walk', 'plot_walk', 'changes', 'plot_stairs', 'smoothness',
+           'plot_smoothness', 'RecipeEncoding', 'Steered', 'steering', 'recipes', 'Blend', 'blend', 'plot_blend',
+           'time_bin', 'regions', 'swap_weights', 'toward', 'Swap', 'swap', 'plot_table', 'plot_swap', 'mixing',
+           'swap_parts', 'recording', 'Attention', 'attention', 'plot_attention', 'plot_attention_maps', 'Matrix',
+           'compare_prompts', 'plot_matrix', 'drawing_options', 'turns_of', 'study_walks', 'study_blend', 'study_swap',
+           'study_attention', 'study_matrix', 'study_words', 'study_request', 'run_stage_of_study', 'study']
 
 # %% ../nbs/10_steering.ipynb #0e5cdb3c
 import json, math, random, time
@@ -26,8 +25,8 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import tqdm
 
-from .cameras import Camera, Encoding, camera_path
-from .core import InputError, PALETTE, STYLE, read_json, write_json, write_whole
+from .cameras import Camera, Encoding, camera_path, measure_camera
+from .core import InputError, PALETTE, STYLE, read_json, write_json, write_whole, show_pictures
 from .evaluation import (checkpoint_digest, chosen_objects, drawing_size, meter_for, meter_name, mse_distances,
                                  without_infinity)
 from .experiment import MODES, Run
@@ -35,10 +34,8 @@ from .injection import cross_attention_names
 from .interruptions import explained, only_one
 from .manifold import camera_at, cameras_at, manifold_figures, manifold_numbers, rig_places
 from .mappers import MapperOutput
-from .world.meter import measure_camera
 from .models import ViewNeTI, starting_noise
-from .scenes import Scene
-from .world.toys import LOOK_AT, render_views, show_pictures, to_world, toy_of
+from .scenes import Scene, true_pictures
 
 # %% ../nbs/10_steering.ipynb #eca2a72e
 def directions(
@@ -99,16 +96,6 @@ def measure(
     meter = meter_for(scene, meter) or retrieval_meter
     found = [measure_camera(x, scene, meter).camera for x in pictures.flatten(0, -4)]
     return directions(found, scene.center).unflatten(0, pictures.shape[:-3])
-
-# %% ../nbs/10_steering.ipynb #a8aec8c7
-def true_pictures(
-    scene: Scene,
-    cameras: list,  # N, in the scene's unit
-    size: tuple,    # (width, height)
-):                  # [N, 3, H, W], or None where the scene is not of the embedded world
-    "What a scene really looks like, where that can be known at any camera."
-    if 'toy' not in scene.info: return None
-    return render_views(toy_of(scene), [to_world(c.resized(size)) for c in cameras])[0]
 
 # %% ../nbs/10_steering.ipynb #4032fb07
 def draw(
@@ -695,9 +682,9 @@ def compare_prompts(
         if shown is not None: parts.append(draw(model, shown, prompt, cameras, seeds, steps, meter, **drawing))
         else:
             pictures = model.generate(prompt, cameras, seeds, steps, **drawing)
-            found = [measure_camera(x).camera for x in pictures.flatten(0, 1)] if 'toy' in scene.info else None
+            found = [measure_camera(x) for x in pictures.flatten(0, 1)] if 'toy' in scene.info else []
             nowhere = torch.full((*pictures.shape[:2], 3), math.nan, dtype=torch.float64)
-            parts.append((pictures, directions(found, LOOK_AT).view_as(nowhere) if found else nowhere))
+            parts.append((pictures, directions([m.camera for m in found], found[0].center).view_as(nowhere) if found else nowhere))
     pictures, measured = (torch.stack(x) for x in zip(*parts))
     return Matrix([label for label, *_ in rows], directions(cameras, scene.center), pictures, measured)
 

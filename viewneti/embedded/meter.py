@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['in_bytes', 'DISTORTIONS', 'SHAPE_ONLY', 'SYMMETRIC', 'OTHERS', 'NUDGE', 'LOWEST', 'HIGHEST', 'CALIBRATED', 'PLAN',
-           'NAMES', 'SCALES', 'BINS', 'LEVELS', 'SAYS', 'MAKES', 'METERS', 'Measured', 'around', 'held_out', 'through',
-           'load_autoencoder', 'maybe', 'distort', 'without_object', 'blotches', 'scrambled', 'other_pictures', 'posed',
-           'weights', 'smooth', 'mismatch', 'look_around', 'sensitivity', 'refine', 'far_starts', 'explained',
-           'search_camera', 'facts', 'MeterConfig', 'draw_examples', 'example_pool', 'draw_batch', 'cell', 'Meter',
-           'SecondMeter', 'azimuth_target', 'peak', 'quantile_loss', 'off', 'meter_loss', 'read', 'three_kinds',
-           'calibrate', 'interval_shares', 'learn', 'fresh', 'save_network', 'train_meter', 'fill', 'load_meter',
-           'Judge', 'train_judge', 'load_judge', 'read_words', 'as_measured', 'read_camera', 'in_scene', 'by_network',
-           'measure_camera', 'meter_errors']
+           'NAMES', 'SCALES', 'BINS', 'LEVELS', 'SAYS', 'MAKES', 'SHIPPED', 'METERS', 'Measured', 'around', 'held_out',
+           'through', 'load_autoencoder', 'maybe', 'distort', 'without_object', 'blotches', 'scrambled',
+           'other_pictures', 'posed', 'weights', 'smooth', 'mismatch', 'look_around', 'sensitivity', 'refine',
+           'far_starts', 'explained', 'search_camera', 'facts', 'MeterConfig', 'draw_examples', 'example_pool',
+           'draw_batch', 'conv_norm', 'Meter', 'SecondMeter', 'azimuth_target', 'peak', 'quantile_loss',
+           'reading_errors', 'meter_loss', 'read', 'three_kinds', 'calibrate', 'interval_shares', 'train_network',
+           'new_network', 'save_network', 'train_meter', 'read_weights', 'load_meter', 'Judge', 'train_judge',
+           'load_judge', 'read_words', 'as_measured', 'read_camera', 'in_scene', 'by_network', 'measure_camera',
+           'meter_errors']
 
 # %% ../../nbs/embedded/02_meter.ipynb #ff557df3
 import json, math, random
@@ -134,6 +135,7 @@ def distort(
     group: int = 4,              # pictures that are distorted alike
 ) -> torch.Tensor:               # the same
     "Pictures as somebody might draw them. (torchvision draws from the global chance; it is put back afterwards.)"
+    if not kinds: return pictures
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch.randint(2**62, (1,), generator=generator).item())
         some = v2.RandomApply([v2.Compose([DISTORTIONS[k] for k in kinds])], .85)
@@ -370,7 +372,7 @@ class MeterConfig:
     pool: int = 6400            # pictures held in memory
     renewed: float = .03        # new pictures drawn for each that is learned from
     chunk: int = 16             # pictures of one category drawn at once
-    calibration: int = 400      # pictures of each kind on which the intervals are fitted
+    calibration: int = 1000     # pictures of each kind on which the intervals are fitted
     view_fraction: float = .3   # as in the model's training: chance is used up by captions too
     decay: float = .5           # last part of the steps, in which the learning rate falls to zero
     ema: float = .995
@@ -440,8 +442,8 @@ LEVELS = (.5, .9)   # of the intervals
 #: How many numbers a meter gives for each
 SAYS = dict(azimuth=BINS, elevation=1, radius=1, spread=len(LEVELS)*len(SCALES), recognised=1)
 
-def cell(before, after, stride):
-    "A convolution, normalised."
+def conv_norm(before, after, stride):
+    "A convolution of 3x3, normalised."
     return nn.Sequential(nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.GELU())
 
 class Meter(nn.Module):
@@ -451,7 +453,7 @@ class Meter(nn.Module):
     ):
         super().__init__()
         sizes = (3, width, 2*width, 4*width, 6*width)
-        layers = [f for a, b in zip(sizes, sizes[1:]) for f in (cell(a, b, 2), cell(b, b, 1))]
+        layers = [f for a, b in zip(sizes, sizes[1:]) for f in (conv_norm(a, b, 2), conv_norm(b, b, 1))]
         self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(sizes[-1]*16, 256), nn.GELU())
         self.conv_out = nn.Linear(256, sum(SAYS.values()))
         self.register_buffer('calibration', torch.tensor([0., 1.]).repeat(SAYS['spread'], 1))   # of `calibrate`
@@ -461,22 +463,24 @@ class Meter(nn.Module):
 
 # %% ../../nbs/embedded/02_meter.ipynb #fb601497
 class SecondMeter(nn.Module):
-    "Reads the camera off pictures of 64x64 pixels: patches and attention."
+    "Reads the camera off pictures of 64x64 pixels: tokens and attention."
     def __init__(self,
-        width: int = 160,   # of a token
-        layers: int = 3,    # of attention
+        width: int = 128,   # of a token
+        layers: int = 2,    # of attention
     ):
         super().__init__()
-        sizes = (3, width//4, width//2, width)
-        self.stem = nn.Sequential(*(cell(a, b, 2) for a, b in zip(sizes, sizes[1:])))
-        self.embed = nn.Parameter(.02*torch.randn(1, 65, width))     # of the places; the first is the answer's
+        sizes = (3, width//4, width//2)
+        stem = [f for a, b in zip(sizes, sizes[1:]) for f in (conv_norm(a, b, 2), conv_norm(b, b, 1))]
+        self.stem = nn.Sequential(*stem, conv_norm(width//2, width, 2))
+        self.embed = nn.Parameter(.02*torch.randn(1, 64, width))     # of the places
         layer = nn.TransformerEncoderLayer(width, 4, 2*width, 0., 'gelu', batch_first=True, norm_first=True)
         self.attend = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
-        self.conv_out = nn.Linear(width, sum(SAYS.values()))
+        self.gather = nn.Sequential(nn.Linear(width, 32), nn.Flatten(), nn.Linear(64*32, 256), nn.GELU())
+        self.conv_out = nn.Linear(256, sum(SAYS.values()))
         self.register_buffer('calibration', torch.tensor([0., 1.]).repeat(SAYS['spread'], 1))
     def forward(self, x):  # [N, 3, 64, 64] in [0, 1]
-        tokens = F.pad(self.stem(x*2-1).flatten(2).mT, (0, 0, 1, 0)) + self.embed
-        found = self.conv_out(self.attend(tokens)[:, 0]).float().split(tuple(SAYS.values()), -1)
+        tokens = self.stem(x*2-1).flatten(2).mT + self.embed
+        found = self.conv_out(self.gather(self.attend(tokens))).float().split(tuple(SAYS.values()), -1)
         return dict(zip(SAYS, found))
 
 # %% ../../nbs/embedded/02_meter.ipynb #d998ed96
@@ -507,8 +511,8 @@ def quantile_loss(
     over = error.clamp(min=1e-3).log() - guess
     return torch.maximum(level*over, (level-1)*over).mean()
 
-# %% ../../nbs/embedded/02_meter.ipynb #19604bb4
-def off(
+# %% ../../nbs/embedded/02_meter.ipynb #597cdeb8
+def reading_errors(
     out: dict,    # of a meter, the first rows
     truth: dict,  # `facts`
 ) -> dict:        # azimuth, elevation, radius -> [N] signed, in `SCALES`
@@ -522,7 +526,7 @@ def meter_loss(
     truth: dict,    # `facts` of the first rows; the others are no pictures of objects
 ) -> torch.Tensor:  # scalar
     "Cross-entropy of azimuth and recognition, absolute errors of the numbers, and the cost of the quantiles."
-    n, error = len(truth['azimuth']), off(out, truth)
+    n, error = len(truth['azimuth']), reading_errors(out, truth)
     is_object = (torch.arange(len(out['recognised'])) < n).float().to(out['recognised'].device)
     loss = F.cross_entropy(out['azimuth'][:n], azimuth_target(truth['azimuth']))
     loss = loss + F.binary_cross_entropy_with_logits(out['recognised'][:, 0], is_object)
@@ -562,18 +566,19 @@ def three_kinds(
     toys, cameras, pictures = held_out(n, seed)
     soft, g = through(vae, pictures), torch.Generator().manual_seed(sum(map(ord, seed)))
     half = (torch.rand(n, 1, 1, 1, generator=g) < .5)
-    return {'exact': pictures, 'given back': soft, 'distorted': distort(torch.where(half, pictures, soft), g, group=2),
+    return {'exact': pictures, 'given back': soft, 'distorted': distort(torch.where(half, pictures, soft), g, group=1),
             'facts': facts(toys, cameras)}
 
+# %% ../../nbs/embedded/02_meter.ipynb #1153444e
 def calibrate(
-    meter,               # its buffer `calibration` is set
+    meter,                   # its buffer `calibration` is set
     pictures: torch.Tensor,  # [N, 3, 64, 64] in [0, 1]
-    truth: dict,         # `facts`
+    truth: dict,             # `facts`
 ):
     "Fit how wide a meter's intervals are to the errors that it makes on these pictures."
     with torch.no_grad(): outs = [meter(x) for x in pictures.split(128)]
     out = {k: torch.cat([o[k] for o in outs]) for k in outs[0]}
-    fit, error = torch.tensor([0., 1.]).repeat(SAYS['spread'], 1).requires_grad_(), off(out, truth)
+    fit, error = torch.tensor([0., 1.]).repeat(SAYS['spread'], 1).requires_grad_(), reading_errors(out, truth)
     optimizer, levels = torch.optim.Adam([fit], .03), [(k, level) for k in SCALES for level in LEVELS]
     for step in range(400):
         optimizer.param_groups[0]['lr'] = .03*(1-step/400)
@@ -584,7 +589,7 @@ def calibrate(
         optimizer.step()
     meter.calibration.copy_(fit.detach())
 
-# %% ../../nbs/embedded/02_meter.ipynb #1eea00d9
+# %% ../../nbs/embedded/02_meter.ipynb #c44fc10d
 def interval_shares(
     said: dict,   # of `read`
     truth: dict,  # `facts`
@@ -594,10 +599,10 @@ def interval_shares(
     share = lambda k, name: (distance(k) < said[f'{k}_{name}']).float().mean().item()
     return {k: (share(k, 'error'), share(k, '90')) for k in SCALES}
 
-# %% ../../nbs/embedded/02_meter.ipynb #1287ebcd
+# %% ../../nbs/embedded/02_meter.ipynb #3bd19455
 MAKES = dict(first=Meter, second=SecondMeter)
 
-def learn(
+def train_network(
     config: MeterConfig,
     net,                     # with fresh weights
     vae,
@@ -617,7 +622,7 @@ def learn(
                          config.matrix_lr)
     return averages['average_net'].eval().cpu()
 
-def fresh(
+def new_network(
     make,      # a class of modules
     seed: int,
 ):             # with weights drawn from the seed
@@ -626,7 +631,7 @@ def fresh(
         torch.manual_seed(seed)
         return make()
 
-# %% ../../nbs/embedded/02_meter.ipynb #d6fbe674
+# %% ../../nbs/embedded/02_meter.ipynb #cae71400
 def save_network(
     net,
     file,        # .safetensors
@@ -642,15 +647,15 @@ def train_meter(
     "Make a meter: train it, calibrate it, write it."
     if config.name not in MAKES: raise InputError(f"name: expected {' or '.join(MAKES)}, found {config.name!r}")
     vae = load_autoencoder(config.model)
-    meter = learn(config, fresh(MAKES[config.name], config.seed), vae, meter_loss)
+    meter = train_network(config, new_network(MAKES[config.name], config.seed), vae, meter_loss)
     sets = three_kinds(vae, config.calibration, f'calibration/{config.seed}')
     truth = sets.pop('facts')
     calibrate(meter, torch.cat(list(sets.values())), {k: v.repeat(3) for k, v in truth.items()})
     save_network(meter, config.target, steps=config.steps, seed=config.seed)
     return meter
 
-# %% ../../nbs/embedded/02_meter.ipynb #a78d47b8
-def fill(
+# %% ../../nbs/embedded/02_meter.ipynb #fef2c042
+def read_weights(
     net,   # with weights to be replaced
     file,  # written by `save_network`
 ):         # the network, in evaluation mode; `InputError` where the file holds another one, or none
@@ -671,9 +676,9 @@ def load_meter(
 ):                        # a `Meter` or a `SecondMeter`, read once; `InputError` where the file holds none
     "Read a meter."
     if name not in MAKES: raise InputError(f"name: expected {' or '.join(MAKES)}, found {name!r}")
-    return fill(MAKES[name](), file or Path(str(files('viewneti')/'assets'/'meters'/f'{name}.safetensors')))
+    return read_weights(MAKES[name](), file or Path(str(files('viewneti')/'assets'/'meters'/f'{name}.safetensors')))
 
-# %% ../../nbs/embedded/02_meter.ipynb #ce6d5a16
+# %% ../../nbs/embedded/02_meter.ipynb #5864ef1e
 class Judge(nn.Module):
     "Reads category, colour and floor off pictures of 64x64 pixels: five convolutions."
     def __init__(self,
@@ -681,8 +686,8 @@ class Judge(nn.Module):
     ):
         super().__init__()
         sizes = (3, width, 2*width, 3*width, 4*width)
-        self.trunk = nn.Sequential(*(cell(a, b, 2) for a, b in zip(sizes, sizes[1:])), cell(sizes[-1], sizes[-1], 1),
-                                   nn.Flatten(), nn.Linear(sizes[-1]*16, 128), nn.GELU())
+        layers, last = [conv_norm(a, b, 2) for a, b in zip(sizes, sizes[1:])], sizes[-1]
+        self.trunk = nn.Sequential(*layers, conv_norm(last, last, 1), nn.Flatten(), nn.Linear(last*16, 128), nn.GELU())
         self.conv_out = nn.Linear(128, sum(map(len, NAMES.values())))
     def features(self, x):  # [N, 3, 64, 64] in [0, 1]
         "Features [N, 128] of pictures, for a Fréchet distance."
@@ -691,23 +696,29 @@ class Judge(nn.Module):
         found = self.conv_out(self.features(x)).float().split([len(v) for v in NAMES.values()], -1)
         return dict(zip(NAMES, found))
 
-# %% ../../nbs/embedded/02_meter.ipynb #26bc6244
+# %% ../../nbs/embedded/02_meter.ipynb #27d7a189
 def train_judge(
     config: MeterConfig,
 ) -> Judge:
     "Make a judge of captions; colours stay as they are in its training."
     config = replace(config, name='judge', others=0.)
     loss = lambda out, truth: sum(F.cross_entropy(out[k], truth[k]) for k in NAMES)
-    judge = learn(config, fresh(Judge, config.seed), load_autoencoder(config.model), loss, SHAPE_ONLY)
+    judge = train_network(config, new_network(Judge, config.seed), load_autoencoder(config.model), loss, SHAPE_ONLY)
     save_network(judge, config.target, steps=config.steps, seed=config.seed)
     return judge
 
-# %% ../../nbs/embedded/02_meter.ipynb #682448e1
+# %% ../../nbs/embedded/02_meter.ipynb #69573db8
+#: The configurations of the networks that ship
+SHIPPED = dict(first=MeterConfig(name='first', seed=101),
+               second=MeterConfig(name='second', seed=102, steps=1600, pool=4800),
+               judge=MeterConfig(name='judge', seed=103, steps=2500))
+
+# %% ../../nbs/embedded/02_meter.ipynb #b390e255
 def load_judge(
     file=None,  # written by `train_judge`; None: the one that ships
 ) -> Judge:     # `InputError` where the file holds none
     "Read a judge of captions."
-    return fill(Judge(), file or Path(str(files('viewneti')/'assets'/'meters'/'judge.safetensors')))
+    return read_weights(Judge(), file or Path(str(files('viewneti')/'assets'/'meters'/'judge.safetensors')))
 
 @torch.no_grad()
 def read_words(
@@ -719,7 +730,7 @@ def read_words(
     outs = [judge(x) for x in pictures.split(batch)]
     return {k: torch.cat([o[k] for o in outs]).argmax(-1) for k in NAMES}
 
-# %% ../../nbs/embedded/02_meter.ipynb #9ed7f18e
+# %% ../../nbs/embedded/02_meter.ipynb #b7d5ee80
 def as_measured(
     said: dict,           # of `read`
     size=(64, 64),        # of the pictures, (width, height)
@@ -745,7 +756,7 @@ def read_camera(
     x = picture[None] if h == 64 else F.interpolate(picture[None], (64, 64), mode='bilinear', antialias=True)
     return as_measured(read(meter or load_meter(), x.clamp(0, 1)), (w, h), facing)[0]
 
-# %% ../../nbs/embedded/02_meter.ipynb #b8cefeb7
+# %% ../../nbs/embedded/02_meter.ipynb #8e061a3a
 def in_scene(
     measured: Measured,  # world units
     scene: Scene,        # exported from the world
@@ -755,7 +766,7 @@ def in_scene(
     return replace(measured, camera=Camera(c.K, c.R, c.t*UNIT, c.size), center=tuple(scene.center.tolist()),
                    radius_error=measured.radius_error*UNIT)
 
-# %% ../../nbs/embedded/02_meter.ipynb #9723a2e5
+# %% ../../nbs/embedded/02_meter.ipynb #81f413f1
 def by_network(
     name: str,  # 'first' or 'second'
 ):              # (picture, scene or None) -> `Measured`
@@ -788,7 +799,7 @@ def measure_camera(
         raise InputError(f'meter: expected it to return a Measured or a Camera, found {type(found).__name__}')
     return found
 
-# %% ../../nbs/embedded/02_meter.ipynb #3aa0f7c8
+# %% ../../nbs/embedded/02_meter.ipynb #b60cfce9
 def meter_errors(
     measured: list,   # of `Measured`
     cameras: list,    # the true ones, in the same unit

@@ -36,9 +36,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..core import InputError, load_state, read_json, save_state, step_generator, write_json, write_whole
-from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, Shots, VIEW_PHRASES, caption,
-                            random_camera, random_toy, render, shoot, show_pictures, turned)
+from ..core import (InputError, load_state, read_json, save_state, step_generator, write_json, write_whole,
+                           show_pictures)
+from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, Shots, VIEW_PHRASES,
+                                     caption, random_camera, random_toy, render, shoot, turned)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #9095afb6
 @dataclass

@@ -22,11 +22,11 @@ from diffusers import StableDiffusionPipeline
 from tqdm.auto import tqdm
 
 from ..cameras import spherical, view_angle
-from ..core import InputError, PALETTE, STYLE, read_json, write_json
+from ..core import InputError, PALETTE, STYLE, read_json, write_json, show_pictures
 from .meter import NAMES, around, held_out, load_judge, load_meter, posed, read, read_words, smooth, through
 from .pretraining import autoencoder_psnr, draw_held_out, write_card
 from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig, random_camera,
-                                     random_toy, render, render_views, show_pictures, turned)
+                                     random_toy, render, render_views, turned)
 
 # %% ../../nbs/embedded/03_scores.ipynb #9ff8c4d1
 @torch.no_grad()

@@ -39,7 +39,7 @@ from ..cameras import ProjectionEncoding, read_projection
 from ..core import InputError, quoted, read_json, write_whole
 from ..experiment import VIEW_MAPPER_READERS
 from ..injection import Concept, inject, install_layer_attention
-from ..mappers import FreeToken, Mapper, check_saved, fourier_matrix
+from ..mappers import FreeToken, Mapper, build_mapper, camera_sigmas, fourier_matrix
 from ..models import ViewNeTI
 
 # %% ../../nbs/original/00_checkpoints.ipynb #f7363086
@@ -228,18 +228,21 @@ def to_mapper(
     if 'ti_embeddings' in state and kind == 'view':
         raise InputError(f'{where}: found one free vector for each view, expected a mapper that takes cameras')
     def check(kind, options, tensors):
-        try: check_saved(kind, options, tensors)
-        except InputError as e: raise InputError(f'{where}: {theirs(str(e))}') from None  # tensors by their names
+        try: expected = build_mapper(kind, options).state_dict()   # shapes without memory
+        except InputError as e: raise InputError(f'{where}: {theirs(str(e))}') from None
+        for k, v in tensors.items():
+            if v.shape != expected[k].shape:
+                raise InputError(f'{where}: tensor {theirs(k)}: found {tuple(v.shape)}, expected {tuple(expected[k].shape)}')
     if 'ti_embeddings' in state:
         words = state['ti_embeddings']
         if words.ndim != 2 or not len(words) or not words.isfinite().all():
             raise InputError(f'{where}: tensor ti_embeddings: found {tuple(words.shape)}, expected finite words')
-        check('FreeToken', options, dict(word=words[0]))
+        check('free', options, dict(word=words[0]))
         return FreeToken(options['dim'], words[0], options['reference']).eval()
     (w, sigmas), inputs = frequencies(saved), 2 + (encoding.dim if encoding else 0)
     sigmas = sigmas or [.03, 2.] + [.5]*(inputs - 2)
     options |= dict(hidden=len(state.get('net.0.bias', range(64))), sigmas=[*sigmas[:2], *(sigmas[2:3] or [.5])])
-    check('Mapper', options, {ours: state[k] for ours in ('net.0.bias', 'output.bias') if (k := theirs(ours)) in state})
+    check('paper', options, {ours: state[k] for ours in ('net.0.bias', 'output.bias') if (k := theirs(ours)) in state})
     if w is None: w = fourier_matrix(sigmas)  # drawn with seed 0, there as here
     if w.shape[-1] != inputs:
         what = 'timestep, layer and the 12 of a projection matrix' if encoding else 'timestep and layer'
@@ -581,7 +584,7 @@ def merge_config(
 # %% ../../nbs/original/00_checkpoints.ipynb #873ac93f
 def spread_sigmas(m: Mapper) -> list:  # d sigmas: timestep, layer, and each camera number
     "The standard deviation of every input of a mapper."
-    return [*m.sigmas[:2]] + [m.sigmas[2]]*(m.encoding.dim if m.encoding else 0)
+    return [*m.sigmas[:2], *camera_sigmas(m.sigmas[2], m.encoding)]
 
 # %% ../../nbs/original/00_checkpoints.ipynb #c798dee8
 def check_expressible(
@@ -629,7 +632,10 @@ def sigma_config(
     sigmas: tuple,  # of timestep, layer, camera
 ) -> dict:  # fields of the section 'model'
     "The original's fields for the Fourier features' sigmas; `InputError` for values that it does not offer."
-    keys = {}
+    keys, several = {}, [s for s in sigmas if isinstance(s, (list, tuple))]
+    if any(len(set(s)) != 1 for s in several):
+        raise InputError(f'sigmas: found {several[0]}, expected one for all camera numbers, as the original has')
+    sigmas = [s[0] if isinstance(s, (list, tuple)) else s for s in sigmas]
     for (name, known), sigma in zip(SIGMA_KEYS.items(), sigmas):
         if sigma not in known and name != 'pe_sigma_exp_key':
             raise InputError(f'sigmas: found {sigma}, expected one of {list(known)} as the original offers')

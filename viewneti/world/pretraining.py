@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['EXTRA_WORDS', 'SHEET', 'CARD', 'PretrainConfig', 'processes', 'own_rows', 'check_config', 'draw_toys',
            'draw_pictures', 'make_pictures', 'read_pictures', 'learn_merges', 'make_tokenizer', 'strip_view',
-           'thin_view_words', 'caption_ids', 'learning_rate', 'update_average', 'mean_gradients', 'descend',
-           'save_stage', 'run_stage', 'build_autoencoder', 'autoencoder_loss', 'train_autoencoder', 'autoencoder_psnr',
-           'encode_pictures', 'build_denoiser', 'denoiser_loss', 'assemble', 'latent_map', 'translate_unet',
-           'transplant', 'sample_sheet', 'save_sheet', 'train_denoiser', 'draw_held_out', 'measure', 'score_table',
-           'write_card', 'save_model', 'compress', 'pretrain', 'share_stages', 'view_word_configs',
-           'train_view_fractions']
+           'thin_view_words', 'caption_ids', 'learning_rate', 'update_average', 'descend', 'save_stage', 'run_stage',
+           'build_autoencoder', 'autoencoder_loss', 'train_autoencoder', 'autoencoder_psnr', 'encode_pictures',
+           'build_denoiser', 'denoiser_loss', 'assemble', 'latent_map', 'translate_unet', 'transplant', 'sample_sheet',
+           'save_sheet', 'train_denoiser', 'draw_held_out', 'measure', 'score_table', 'write_card', 'save_model',
+           'compress', 'pretrain', 'share_stages', 'view_word_configs', 'train_view_fractions']
 
 # %% ../../nbs/world/01_pretraining.ipynb #a7e8f5bb
 import copy, json, math, os, platform, random, shutil, time
@@ -32,10 +31,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..core import (InputError, epoch_order, in_short, load_state, read_json, save_state, step_generator,
-                           write_json, write_whole)
-from .toys import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, VIEW_PHRASES, caption, random_camera,
-                            random_toy, render, show_pictures)
+from ..core import (InputError, epoch_order, in_short, load_state, mean_gradients, read_json, save_state,
+                           step_generator, write_json, write_whole, show_pictures)
+from .toys import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, VIEW_PHRASES, caption,
+                                 random_camera, random_toy, render)
 
 # %% ../../nbs/world/01_pretraining.ipynb #9095afb6
 @dataclass
@@ -257,17 +256,6 @@ def update_average(
     "Move `average` a little towards `module`; buffers, such as the statistics of a batch norm, are copied."
     torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1-decay)
     for kept, now in zip(average.buffers(), module.buffers()): kept.copy_(now)
-
-# %% ../../nbs/world/01_pretraining.ipynb #7004d3f2
-def mean_gradients(
-    parameters: list,
-    state: PartialState,
-):
-    "Replace every gradient by its mean over the processes."
-    if state.num_processes == 1: return
-    moved = [p for p in parameters if p.grad is not None]
-    mean = reduce(torch.cat([p.grad.flatten() for p in moved]), 'mean')
-    for p, g in zip(moved, mean.split([p.numel() for p in moved])): p.grad.copy_(g.view_as(p))
 
 # %% ../../nbs/world/01_pretraining.ipynb #525c7e7f
 def descend(

@@ -7,9 +7,9 @@ __all__ = ['COLORS', 'OBJECT_COLORS', 'CATEGORIES', 'FLOORS', 'HIT', 'SUN', 'LOO
            'STAND_INS', 'UNIT', 'CALIBRATION', 'RIGS', 'Part', 'category', 'wheels', 'car', 'Toy', 'hit_ball',
            'hit_slabs', 'hit_box', 'hit_roof', 'hit_tube', 'local_normal', 'Slot', 'rotation_xyz', 'stack_toys',
            'nearest_hit', 'floor_color', 'background', 'camera_rays', 'bounding_box', 'first_hit', 'surface', 'render',
-           'show_pictures', 'truck', 'house', 'chair', 'dog', 'duck', 'mug', 'snowman', 'airplane', 'teapot',
-           'random_toy', 'fits', 'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'orbit_splits', 'to_world',
-           'to_calibration', 'render_views', 'check_export', 'export_scene', 'export_world', 'toy_of']
+           'truck', 'house', 'chair', 'dog', 'duck', 'mug', 'snowman', 'airplane', 'teapot', 'random_toy', 'fits',
+           'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'orbit_splits', 'to_world', 'to_calibration',
+           'render_views', 'check_export', 'export_scene', 'export_world', 'true_pictures', 'toy_of']
 
 # %% ../../nbs/world/00_toys.ipynb #867c4014
 import json, math, random, shutil
@@ -20,10 +20,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from tqdm.auto import tqdm
-import matplotlib.pyplot as plt
 
 from ..cameras import Camera, read_projection, spherical, write_projection
-from ..core import InputError, STYLE, in_short, quoted
+from ..core import InputError, in_short, quoted
 
 # %% ../../nbs/world/00_toys.ipynb #ce93c8d1
 @dataclass(frozen=True)
@@ -362,26 +361,6 @@ def render(
     out = (color*shade[:, None]).clamp(0, 1).unflatten(-1, (h, w))
     return F.avg_pool2d(out, samples), F.avg_pool2d(seen[:, None].float().unflatten(-1, (h, w)), samples)
 
-# %% ../../nbs/world/00_toys.ipynb #a14eefe8
-def show_pictures(
-    rows: list,          # of rows, each a list of pictures [3, H, W] in [0, 1]
-    titles: list = None, # over the columns
-    labels: list = None, # beside the rows
-    scale: float = .68,  # inches a picture
-):
-    "A grid of pictures, close together."
-    n, m = len(rows), max(len(r) for r in rows)
-    with plt.rc_context(STYLE | {'figure.constrained_layout.h_pad': .01, 'figure.constrained_layout.w_pad': .01}):
-        width, height = scale*m+.085*max(map(len, labels or ['']))+.05, scale*n+(.25 if titles else 0)
-        fig, axes = plt.subplots(n, m, figsize=(width, height), squeeze=False)
-    for i, row in enumerate(axes):
-        for j, ax in enumerate(row):
-            ax.set_xticks([]); ax.set_yticks([]); ax.spines[:].set_visible(False)
-            if j < len(rows[i]): ax.imshow(rows[i][j].permute(1, 2, 0).clamp(0, 1).cpu().numpy())
-            if i == 0 and titles: ax.set_title(titles[j], fontsize=10)
-            if j == 0 and labels: ax.set_ylabel(labels[i], fontsize=10, rotation=0, ha='right', va='center')
-    return fig
-
 # %% ../../nbs/world/00_toys.ipynb #de8c1c5f
 @category
 def truck(a, b, c):
@@ -695,6 +674,15 @@ def export_world(
     rng, names = random.Random(seed), list(CATEGORIES)
     toys = [random_toy(rng, names[i % len(names)]) for i in range(scenes)]
     return [export_scene(t, root, n, rig, size) for n, t in tqdm(list(zip(numbers, toys)), 'exporting scenes')]
+
+# %% ../../nbs/world/00_toys.ipynb #e264e5a4
+def true_pictures(
+    scene,          # exported from the world
+    cameras: list,  # N, in the scene's unit
+    size: tuple,    # (width, height)
+):                  # [N, 3, H, W] in [0, 1]; `InputError` where the scene is not of the world
+    "What a scene really looks like from any camera: `viewneti.scenes.RENDERERS` names this function."
+    return render_views(toy_of(scene), [to_world(c.resized(size)) for c in cameras])[0]
 
 # %% ../../nbs/world/00_toys.ipynb #4ba71a2b
 def toy_of(
