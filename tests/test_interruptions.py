@@ -223,7 +223,7 @@ used = int(open('/proc/self/statm').read().split()[0])*resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + {room}, used + {room}))
 first = cli.main({options(scene, tmp_path/"large", batch=20_000)!r})
 hungry = lambda run, model, step: dict(view=torch.ones(3, 2**14, 2**14))
-training.fit.__defaults__ = (True, hungry)
+training.fit.__defaults__ = (True, hungry, *training.fit.__defaults__[2:])
 sys.exit(10*first + cli.main({options(scene, folder, validate_every=5)!r}))"""
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, text=True, capture_output=True, timeout=120)
     assert done.returncode == 22, done.stderr[-2000:]

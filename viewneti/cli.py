@@ -7,13 +7,13 @@ __all__ = ['WORDS', 'SIGNS', 'COMMANDS', 'ORDER', 'THEIRS', 'SCORES', 'STAGES', 
            'to_value', 'closest', 'OptionParser', 'split_words', 'first_line', 'read_options', 'parse_value',
            'parse_options', 'Command', 'command', 'sign', 'option_help', 'command_help', 'overview', 'members',
            'find_command', 'file_trouble', 'act', 'main', 'width_height', 'ExportOptions', 'world_export',
-           'world_train', 'SnapshotOptions', 'world_snapshot', 'world_judge', 'ScoreOptions', 'world_scores',
-           'ViewWordsOptions', 'world_view_words', 'EnvironmentOptions', 'check_environment', 'CheckModelOptions',
-           'check_model', 'CheckParityOptions', 'check_parity', 'CheckSceneOptions', 'check_scene', 'is_original',
-           'own_words', 'train_options', 'train', 'chosen_cameras', 'contact_strip', 'GenerateOptions', 'save_pictures',
-           'generate', 'EvaluateOptions', 'evaluate_options', 'score_table', 'tell_results', 'evaluate',
-           'SummarizeOptions', 'summarize', 'ManifoldOptions', 'highlights', 'manifold', 'BatchOptions', 'batch',
-           'BatchFolder', 'batch_status', 'batch_summarize', 'ExploreOptions', 'explorer_notebook', 'explore',
+           'world_train', 'SnapshotOptions', 'world_snapshot', 'world_judge', 'world_meter', 'ScoreOptions',
+           'world_scores', 'ViewWordsOptions', 'world_view_words', 'EnvironmentOptions', 'check_environment',
+           'CheckModelOptions', 'check_model', 'CheckParityOptions', 'check_parity', 'CheckSceneOptions', 'check_scene',
+           'is_original', 'own_words', 'train_options', 'train', 'chosen_cameras', 'contact_strip', 'GenerateOptions',
+           'save_pictures', 'generate', 'EvaluateOptions', 'evaluate_options', 'score_table', 'tell_results',
+           'evaluate', 'SummarizeOptions', 'summarize', 'ManifoldOptions', 'highlights', 'manifold', 'BatchOptions',
+           'batch', 'BatchFolder', 'batch_status', 'batch_summarize', 'ExploreOptions', 'explorer_notebook', 'explore',
            'ConvertOptions', 'convert', 'CheckDtuOptions', 'check_dtu', 'MasksOptions', 'masks', 'stage', 'DemoOptions',
            'demo_config', 'check_demo', 'demo_scenes', 'demo_scene', 'medians', 'demo']
 
@@ -398,6 +398,15 @@ def world_judge(config):
     train_judge(config)
     print(f'The judge is in {config.target}')
 
+# %% ../nbs/12_cli.ipynb #3af3329c
+@command('world meter', 'viewneti.embedded.meter:MeterConfig', 'folder',
+         'the same command goes on from the last saved state')
+def world_meter(config):
+    "Train a meter of the second edition (first or second), or its judge of captions."
+    from viewneti.embedded.meter import train_judge, train_meter
+    (train_judge if config.name == 'judge' else train_meter)(config)
+    print(f'The network is in {config.target}')
+
 # %% ../nbs/12_cli.ipynb #309a63c3
 @dataclass
 class ScoreOptions:
@@ -410,13 +419,17 @@ class ScoreOptions:
 @command('world scores', ScoreOptions, 'model')
 def world_scores(options: ScoreOptions):
     "Score a model of the embedded world, and write the scores on its card."
-    from viewneti.world.scores import reached, score_model
+    from viewneti.core import read_json
     for name in ('captions', 'each'):
         if getattr(options, name) < 1: raise UserError(f'{name}: expected at least 1, found {getattr(options, name)}')
-    scores = score_model(options.model, options.captions, options.each, options.guidance)
+    card = Path(options.model)/'card.json'
+    second = card.is_file() and 'pool' in read_json(card).get('config', {})   # each edition has its own meters and goals
+    if second: from viewneti.embedded.scores import score_model
+    else: from viewneti.world.scores import reached, score_model
+    scores = score_model(options.model, captions=options.captions, each=options.each, guidance=options.guidance)
     verdict = {True: 'reached', False: 'not reached', None: ''}
-    print(table([[s['what'], s['score'], s['goal'], s['unit'], verdict[reached(s)]] for s in scores.values()],
-                ['what', 'score', 'goal', 'unit', '']))
+    print(table([[s['what'], s['score'], s['goal'], s['unit'], verdict[s['reached'] if second else reached(s)]]
+                 for s in scores.values()], ['what', 'score', 'goal', 'unit', '']))
     print(f"Written on the card: {Path(options.model)/'README.md'}")
 
 # %% ../nbs/12_cli.ipynb #6b485b74
@@ -566,7 +579,7 @@ def train_options(
     return config
 
 # %% ../nbs/12_cli.ipynb #2290e1f7
-@command('train', 'viewneti.experiment:FitConfig', 'scene',
+@command('train', 'viewneti.configuration:FitConfig', 'scene',
          'the same command goes on from the step that was saved last', train_options)
 def train(config):
     "Learn view tokens, of one scene or of many."

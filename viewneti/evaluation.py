@@ -30,9 +30,9 @@ from skimage.metrics import structural_similarity
 from torchvision.models import VGG16_Weights
 from tqdm.auto import tqdm
 
-from .cameras import check_size, view_angle, METERS, measure_camera
-from .core import (InputError, PALETTE, STYLE, in_short, quoted, read_json, read_tensors, write_json,
-                           write_whole, show_pictures)
+from .cameras import METERS, check_size, measure_camera, view_angle
+from .core import (InputError, PALETTE, STYLE, in_short, quoted, read_json, read_tensors, show_pictures,
+                           write_json, write_whole)
 from .experiment import MODES, Run, open_scene
 from .interruptions import explained, only_one
 from .models import ViewNeTI, read_concepts

@@ -24,7 +24,7 @@ from fastcore.basics import patch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .cameras import Camera, spherical, view_angle, measure_camera
+from .cameras import Camera, measure_camera, spherical, view_angle
 from .core import InputError, Registry, write_whole
 from .evaluation import drawing_size
 from .experiment import MODES, Run
@@ -485,7 +485,6 @@ def draw_grid(
     parts = [cameras[i:i+at_once] for i in range(0, len(cameras), at_once)]
     draw = lambda part: drawer.model.generate(prompt, part, seeds, steps, guidance, drawer.size, progress=False)
     drawn = torch.cat([draw(part) for part in tqdm(parts, desc=token, disable=not progress)]).transpose(0, 1)
-    world = is_rendered(scene)
     truth = true_pictures(scene, cameras, drawer.size)
     notes = [[camera_note(p, scene, c, drawer.meter) for p, c in zip(pictures, cameras)] for pictures in drawn]
     nearest = [nearest_view(scene.train, c, scene.center) for c in cameras]

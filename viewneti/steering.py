@@ -26,7 +26,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from .cameras import Camera, Encoding, camera_path, measure_camera
-from .core import InputError, PALETTE, STYLE, read_json, write_json, write_whole, show_pictures
+from .core import InputError, PALETTE, STYLE, read_json, show_pictures, write_json, write_whole
 from .evaluation import (checkpoint_digest, chosen_objects, drawing_size, meter_for, meter_name, mse_distances,
                                  without_infinity)
 from .experiment import MODES, Run

@@ -730,7 +730,7 @@ def read_words(
     outs = [judge(x) for x in pictures.split(batch)]
     return {k: torch.cat([o[k] for o in outs]).argmax(-1) for k in NAMES}
 
-# %% ../../nbs/embedded/02_meter.ipynb #b7d5ee80
+# %% ../../nbs/embedded/02_meter.ipynb #22bf9e45
 def as_measured(
     said: dict,           # of `read`
     size=(64, 64),        # of the pictures, (width, height)
@@ -756,7 +756,7 @@ def read_camera(
     x = picture[None] if h == 64 else F.interpolate(picture[None], (64, 64), mode='bilinear', antialias=True)
     return as_measured(read(meter or load_meter(), x.clamp(0, 1)), (w, h), facing)[0]
 
-# %% ../../nbs/embedded/02_meter.ipynb #8e061a3a
+# %% ../../nbs/embedded/02_meter.ipynb #78cdf358
 def in_scene(
     measured: Measured,  # world units
     scene: Scene,        # exported from the world
@@ -766,7 +766,7 @@ def in_scene(
     return replace(measured, camera=Camera(c.K, c.R, c.t*UNIT, c.size), center=tuple(scene.center.tolist()),
                    radius_error=measured.radius_error*UNIT)
 
-# %% ../../nbs/embedded/02_meter.ipynb #81f413f1
+# %% ../../nbs/embedded/02_meter.ipynb #f683b291
 def by_network(
     name: str,  # 'first' or 'second'
 ):              # (picture, scene or None) -> `Measured`
@@ -799,7 +799,7 @@ def measure_camera(
         raise InputError(f'meter: expected it to return a Measured or a Camera, found {type(found).__name__}')
     return found
 
-# %% ../../nbs/embedded/02_meter.ipynb #b60cfce9
+# %% ../../nbs/embedded/02_meter.ipynb #96e99657
 def meter_errors(
     measured: list,   # of `Measured`
     cameras: list,    # the true ones, in the same unit

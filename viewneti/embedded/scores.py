@@ -9,7 +9,7 @@ __all__ = ['FREE', 'GOALS', 'draw', 'ask_toys', 'score_words', 'frechet', 'frech
            'note_scores']
 
 # %% ../../nbs/embedded/03_scores.ipynb #d5823fab
-import math, random, time
+import copy, math, random, time
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
@@ -22,7 +22,7 @@ from diffusers import StableDiffusionPipeline
 from tqdm.auto import tqdm
 
 from ..cameras import spherical, view_angle
-from ..core import InputError, PALETTE, STYLE, read_json, write_json, show_pictures
+from ..core import InputError, PALETTE, STYLE, read_json, show_pictures, write_json
 from .meter import NAMES, around, held_out, load_judge, load_meter, posed, read, read_words, smooth, through
 from .pretraining import autoencoder_psnr, draw_held_out, write_card
 from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig, random_camera,
@@ -76,6 +76,7 @@ def frechet(
     return float(((a.mean(0)-b.mean(0))**2).sum() + np.trace(s+t-2*root))
 
 # %% ../../nbs/embedded/03_scores.ipynb #a60960ae
+@torch.no_grad()
 def frechet_ratio(
     judge,
     vae,
@@ -269,11 +270,13 @@ def score_model(
     fits: int = 40,       # samples whose nearest render is searched
     each: int = 8,        # samples a view phrase
     guidance: float = 3.5,
+    device: str = 'auto',   # 'cpu', 'cuda' or 'auto': where samples are drawn
 ) -> dict:                # name -> `score_row`
-    "All scores of a model; they also go on its card. About twenty minutes on a processor."
+    "All scores of a model; they also go on its card. About twenty minutes on a processor, two with a GPU."
     if not (Path(folder)/'card.json').is_file():
         raise InputError(f"{folder}: expected a model's folder with card.json, found none")
-    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(torch.float32)
+    device = ('cuda' if torch.cuda.is_available() else 'cpu') if device == 'auto' else device
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, torch_dtype=torch.float32).to(device)
     side = pipe.unet.config.sample_size*pipe.vae_scale_factor
     if side != 64: raise InputError(f"{folder}: expected a model that draws 64x64 pixels, found {side}x{side}")
     pipe.set_progress_bar_config(disable=True)
@@ -307,12 +310,12 @@ def distribution_scores(pipe, judge, renders):
     captions = [caption(t, c, rng) for t, c in zip(toys[:renders], cameras)]
     few = captions[:200]
     edges = {g: edge_strength(draw(pipe, few, guidance=g, seed=9000)) for g in (2., 3.5, 5.)}
-    base = edge_strength(pictures)
+    base, vae = edge_strength(pictures), copy.deepcopy(pipe.vae).cpu()
     samples = draw(pipe, captions, guidance=2., seed=9000)
     held, cover = draw_held_out(400, random.Random('autoencoder'))
-    return dict(frechet=frechet_ratio(judge, pipe.vae, samples, pictures), edges_low=min(edges.values())/base,
-                edges_high=max(edges.values())/base, autoencoder=autoencoder_psnr(pipe.vae, held),
-                autoencoder_toy=autoencoder_psnr(pipe.vae, held, cover))
+    return dict(frechet=frechet_ratio(judge, vae, samples, pictures), edges_low=min(edges.values())/base,
+                edges_high=max(edges.values())/base, autoencoder=autoencoder_psnr(vae, held),
+                autoencoder_toy=autoencoder_psnr(vae, held, cover))
 
 def note_scores(
     folder,        # of a finished model, with its card.json

@@ -8,10 +8,10 @@ __all__ = ['COLORS', 'OBJECT_COLORS', 'CATEGORIES', 'FLOORS', 'SUN_AZIMUTH', 'AN
            'category', 'wheels', 'car', 'Toy', 'hit_ball', 'hit_slabs', 'hit_box', 'hit_roof', 'hit_tube',
            'local_normal', 'Slot', 'rotation_xyz', 'stack_toys', 'nearest_hit', 'sun_direction', 'floor_color',
            'background', 'pixel_rays', 'stack_cameras', 'camera_rays', 'bounding_box', 'first_hit', 'surface', 'Shots',
-           'shoot', 'render', 'show_pictures', 'truck', 'house', 'chair', 'dog', 'duck', 'mug', 'snowman', 'airplane',
-           'teapot', 'mirrored_view', 'random_toy', 'turned', 'aptness', 'view_words', 'caption', 'random_camera',
-           'dtu_rig', 'orbit_rig', 'orbit_splits', 'to_world', 'to_calibration', 'render_views', 'check_export',
-           'export_scene', 'export_world', 'toy_of']
+           'shoot', 'render', 'truck', 'house', 'chair', 'dog', 'duck', 'mug', 'snowman', 'airplane', 'teapot',
+           'mirrored_view', 'random_toy', 'turned', 'aptness', 'view_words', 'caption', 'random_camera', 'dtu_rig',
+           'orbit_rig', 'orbit_splits', 'to_world', 'to_calibration', 'render_views', 'check_export', 'export_scene',
+           'export_world', 'toy_of']
 
 # %% ../../nbs/embedded/00_world.ipynb #867c4014
 import json, math, random, shutil
@@ -22,10 +22,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from tqdm.auto import tqdm
-import matplotlib.pyplot as plt
 
 from ..cameras import Camera, read_projection, spherical, write_projection
-from ..core import InputError, STYLE, in_short, quoted
+from ..core import InputError, in_short, quoted
 
 # %% ../../nbs/embedded/00_world.ipynb #ce93c8d1
 @dataclass(frozen=True)
@@ -430,26 +429,6 @@ def render(
 ):                      # pictures [B, 3, H, W] in [0, 1], coverage of the object [B, 1, H, W] in [0, 1]
     "Draw toys at cameras."
     return shoot(Shots.of(toys, cameras), samples, hidden)
-
-# %% ../../nbs/embedded/00_world.ipynb #a14eefe8
-def show_pictures(
-    rows: list,          # of rows, each a list of pictures [3, H, W] in [0, 1]
-    titles: list = None, # over the columns
-    labels: list = None, # beside the rows
-    scale: float = .68,  # inches a picture
-):
-    "A grid of pictures, close together."
-    n, m = len(rows), max(len(r) for r in rows)
-    with plt.rc_context(STYLE | {'figure.constrained_layout.h_pad': .01, 'figure.constrained_layout.w_pad': .01}):
-        width, height = scale*m+.085*max(map(len, labels or ['']))+.05, scale*n+(.25 if titles else 0)
-        fig, axes = plt.subplots(n, m, figsize=(width, height), squeeze=False)
-    for i, row in enumerate(axes):
-        for j, ax in enumerate(row):
-            ax.set_xticks([]); ax.set_yticks([]); ax.spines[:].set_visible(False)
-            if j < len(rows[i]): ax.imshow(rows[i][j].permute(1, 2, 0).clamp(0, 1).cpu().numpy())
-            if i == 0 and titles: ax.set_title(titles[j], fontsize=10)
-            if j == 0 and labels: ax.set_ylabel(labels[i], fontsize=10, rotation=0, ha='right', va='center')
-    return fig
 
 # %% ../../nbs/embedded/00_world.ipynb #de8c1c5f
 @category

@@ -28,8 +28,8 @@ from tqdm.auto import tqdm
 
 from ..cameras import Camera, check_size, read_projection
 from ..core import InputError, STYLE, in_short, read_json, write_json, write_whole
-from ..scenes import (DTU_EVALUATED, DTU_TEST_SCANS, DTU_TRAIN_SCANS, dtu_splits, find_masks, picture_size,
-                             read_calibration, read_info)
+from ..scenes import (DTU_EVALUATED, DTU_TEST_SCANS, DTU_TRAIN_SCANS, RECORD, dtu_splits, find_masks,
+                             mask_record, picture_size, read_calibration, read_info)
 
 # %% ../../nbs/readers/dtu.ipynb #8f895471
 STATES = ('ok', 'partial', 'missing', 'damaged')

@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from ..core import (InputError, epoch_order, in_short, load_state, mean_gradients, read_json, save_state,
-                           step_generator, write_json, write_whole, show_pictures)
+                           show_pictures, step_generator, write_json, write_whole)
 from .toys import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, VIEW_PHRASES, caption,
                                  random_camera, random_toy, render)
 
