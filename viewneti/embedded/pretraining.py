@@ -753,7 +753,8 @@ def score_table(
     "The scores on a card as a table."
     scores = read_json(card).get('scores')
     if not scores: return 'They were not measured.'
-    rows, number = ['| what | score | goal |', '|---|---|---|'], lambda x, s: f"{x:g} {s['unit']}".strip()
+    number = lambda x, s: 'not known' if x is None else f"{x:g} {s['unit']}".strip()
+    rows = ['| what | score | goal |', '|---|---|---|']
     for name, s in scores.items():
         if not isinstance(s, dict) or not {'score', 'goal', 'unit', 'what'} <= s.keys():
             raise InputError(f'{card}: scores, {name}: expected score, goal, unit and what, found {s}')

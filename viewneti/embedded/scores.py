@@ -82,10 +82,11 @@ def frechet_ratio(
     vae,
     samples: torch.Tensor,   # [N, 3, 64, 64] in [0, 1]
     renders: torch.Tensor,   # [2N, 3, 64, 64]: one half is compared with samples, the other with itself through the autoencoder
-) -> float:                  # 1: as near as autoencoded renders
+) -> float:                  # 1: as near as autoencoded renders; nan where N is under twice the number of features
     "Fréchet distance of samples to renders, over that of autoencoded renders."
     n = len(renders)//2
     real, other = judge.features(renders[:n]), judge.features(through(vae, renders[n:]))
+    if min(len(samples), n) < 2*real.shape[1]: return math.nan     # too few for a covariance
     return frechet(judge.features(samples), real)/frechet(other, real)
 
 # %% ../../nbs/embedded/03_scores.ipynb #270e4b78
@@ -255,12 +256,14 @@ GOALS = dict(
 
 def score_row(
     name: str,      # a key of `GOALS`
-    score: float,
+    score: float,   # nan: not known
 ) -> dict:          # what, score, goal, unit, reached (None without a goal)
     "A score as the card has it."
     what, goal, unit, sense = GOALS[name]
-    reached = None if goal is None else score >= goal if sense == 'at least' else score <= goal
-    return dict(what=f'{what}, {sense}' if goal is not None else what, score=round(score, 4), goal=goal, unit=unit, reached=reached)
+    known = not math.isnan(score)
+    reached = None if goal is None or not known else score >= goal if sense == 'at least' else score <= goal
+    return dict(what=f'{what}, {sense}' if goal is not None else what, score=round(score, 4) if known else None, goal=goal,
+                unit=unit, reached=reached)
 
 # %% ../../nbs/embedded/03_scores.ipynb #a28d5d49
 def score_model(
