@@ -272,6 +272,7 @@ def score_model(
     renders: int = 1000,  # samples compared with as many held-out renders
     fits: int = 40,       # samples whose nearest render is searched
     each: int = 8,        # samples a view phrase
+    scenes: int = 10,     # whose rig is drawn by the model's own words
     guidance: float = 3.5,
     device: str = 'auto',   # 'cpu', 'cuda' or 'auto': where samples are drawn
 ) -> dict:                # name -> `score_row`
@@ -286,7 +287,7 @@ def score_model(
     judge, meter = load_judge(), load_meter('first')
     found = picture_scores(pipe, judge, meter, captions, fits, guidance) | distribution_scores(pipe, judge, renders)
     found['phrases'] = fmean(score_phrases(pipe, meter, each, guidance)[0].values())
-    rows = words_baseline(pipe, meter, ask_toys(10, 'baseline'), orbit_rig()[::3], guidance)
+    rows = words_baseline(pipe, meter, ask_toys(scenes, 'baseline'), orbit_rig()[::3], guidance)
     found['words'] = median([r['error'] for r in rows if r['error'] is not None] or [180.])
     found['size'] = sum(f.stat().st_size for f in Path(folder).rglob('*') if f.is_file())/1e6
     scores = {k: score_row(k, found[k]) for k in GOALS}
