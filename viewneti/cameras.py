@@ -496,7 +496,8 @@ def measure_camera(picture:torch.Tensor, # [3,H,W] in [0, 1]
                                # None: 'search' where there is a scene, else 'learned'
                   )->Measured: # in the scene's unit; `InputError` where the meter can say nothing about the picture
     "From which camera is this picture?"
-    if picture.ndim != 3 or picture.shape[0] != 3: raise InputError(f'picture: expected [3, H, W], found {list(picture.shape)}')
+    if picture.ndim != 3 or picture.shape[0] != 3:
+        raise InputError(f'picture: expected [3, H, W], found {list(picture.shape)}')
     if meter is None: meter = 'learned' if scene is None else 'search'
     found = (meter if callable(meter) else METERS[meter])(picture.detach().float().cpu(), scene)
     if isinstance(found, Camera): found = Measured(found, (0., 0., 0.) if scene is None else tuple(scene.center.tolist()))

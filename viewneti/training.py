@@ -74,7 +74,7 @@ def new_mappers(
     if mode.view == 'new':
         view = form(ours('alpha', config.view_alpha), ours('bypass', config.view_bypass),
                     ours('normalize', config.view_normalize))
-        sigmas = dict(sigmas=(.03, 2., config.camera_sigmas or None)) if config.camera_sigmas else {}
+        sigmas = dict(sigmas=(.03, 2., config.camera_sigmas)) if config.camera_sigmas else {}
         found[config.view_token] = model.new_mapper('view', config.view_word, make_encoding(config.encoding, cameras),
                                                     config.mapper, **options, **view, **sigmas)
     elif mode.view == 'pretrained':
@@ -514,20 +514,14 @@ def take_step(
 @patch
 def agree(self: Stepper,
     stop,      # this process's `StopRequest`
-) -> bool:     # whether any process was asked to stop
+    stopped: bool = False,  # whether a callback of this process wants to stop
+) -> bool:     # whether any process was asked to stop, or wants to
     "Stop together: who was not asked ends as the others do."
-    if self.state.num_processes == 1: return bool(stop)
-    asked = gather(torch.tensor([stop.signal or 0], device=self.state.device)).max().item()
+    if self.state.num_processes == 1: return bool(stop) or stopped
+    mine = torch.tensor([[stop.signal or 0, int(stopped)]], device=self.state.device)
+    asked, wanted = gather(mine).amax(0).tolist()
     if asked and not stop: stop.signal = asked
-    return bool(asked)   # a signal that came just now is for the next time, when all hear of it
-
-@patch
-def any(self: Stepper,
-    stopped: bool,  # whether a callback of this process wants to stop
-) -> bool:          # whether one of any process does
-    "Stop together, too, when a callback asks for it."
-    if self.state.num_processes == 1: return stopped
-    return bool(gather(torch.tensor([int(stopped)], device=self.state.device)).max().item())
+    return bool(asked or wanted)   # a signal that came just now is for the next time, when all hear of it
 
 def clear_run(
     folder: Path,  # of a run, whose lock is held; there need not be a run yet
@@ -584,7 +578,7 @@ def learn(
         at.step = step
         call('on_start')
         if due(c.validate_every) and not any((run.folder/'validation').glob(f'step-{step}-*')): draw()
-        while step < c.steps and not stepper.agree(stop) and not stepper.any(at.stopped):
+        while step < c.steps and not stepper.agree(stop, at.stopped):
             at.loss, step = take_step(p, stepper, step, loss), step+1
             at.step, at.lr = step, stepper.optimizer.param_groups[0]['lr']
             journal.tell(step, at.loss, at.lr)

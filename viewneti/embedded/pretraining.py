@@ -103,7 +103,8 @@ def settle(
         config = replace(config, **{k: made[k] for k in ARCHITECTURE if k in made})
     half = pick(config.half, None, bool(units.get('avx512_bf16') or units.get('amx_bf16')), True)
     return replace(
-        config, half=half, matrix_lr=(4e-3 if half else 0.) if config.matrix_lr is None else config.matrix_lr, device=config.torch_device, chunk=pick(config.chunk, 0, 16, 256), batch=pick(config.batch, 0, 32, 256),
+        config, half=half, device=config.torch_device,
+        matrix_lr=(4e-3 if half else 0.) if config.matrix_lr is None else config.matrix_lr, chunk=pick(config.chunk, 0, 16, 256), batch=pick(config.batch, 0, 32, 256),
         workers=pick(config.workers, -1, 0, 4), vae_batch=pick(config.vae_batch, 0, 16, 128),
         vae_crop=pick(config.vae_crop, 0, min(48, config.size), config.size),
         compiled=pick(config.compiled, None, False, True))
@@ -145,7 +146,8 @@ def check_config(
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #994dec0a
 #: What may change when a training goes on
-CHANGEABLE = ('folder', 'vae_steps', 'steps', 'minutes', 'decay', 'save_every', 'sheet_every', 'device', 'workers', 'compiled', 'half')
+CHANGEABLE = ('folder', 'vae_steps', 'steps', 'minutes', 'decay', 'save_every', 'sheet_every', 'device',
+              'workers', 'compiled', 'half')
 
 def keep_config(
     config: PretrainConfig,   # settled
@@ -156,7 +158,8 @@ def keep_config(
         before = read_json(file)
         for k, v in json.loads(json.dumps(asdict(config))).items():
             if k not in CHANGEABLE and k in before and before[k] != v:
-                raise InputError(f'{file}: {k}: found {before[k]!r}, expected {v!r}; choose another folder, or go on with what is there')
+                raise InputError(f'{file}: {k}: found {before[k]!r}, expected {v!r}; '
+                                 'choose another folder, or go on with what is there')
     write_json(file, asdict(config))
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #1ad58090
@@ -219,8 +222,8 @@ def make_pool(
     desc: str,
 ) -> Pool:
     "A pool of the configuration's size, renewed as fast as it says."
-    every = round(config.chunk/(config.renewed*batch)) if config.renewed else 0
-    return Pool(stream, max(1, config.pool//config.chunk), max(1, every) if config.renewed else 0, desc)
+    every = max(1, round(config.chunk/(config.renewed*batch))) if config.renewed else 0
+    return Pool(stream, max(1, config.pool//config.chunk), every, desc)
 
 def stream_pictures(
     config: PretrainConfig,

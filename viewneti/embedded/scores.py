@@ -137,8 +137,8 @@ def fit_render(
               for i in range(suns) for a in (0., 90.)]
     x = min(starts, key=lambda x: (residual(x, toy, picture, 5, 1)**2).sum())
     for width in (5, 1):
-        x = scipy.optimize.least_squares(residual, x, bounds=(low, high), x_scale=FREE[:, 2], diff_step=None, method='trf',
-                                         jac=lambda x, *a: slope(x, *a), max_nfev=evaluations, args=(toy, picture, width)).x
+        x = scipy.optimize.least_squares(residual, x, bounds=(low, high), x_scale=FREE[:, 2], jac=slope,
+                                         max_nfev=evaluations, args=(toy, picture, width)).x
     error = (residual(x, toy, picture, 1, 3)**2).mean()
     return -10*math.log10(max(error, 1e-10)), *scene_of(x, toy)
 
