@@ -1,6 +1,6 @@
-"""The method as one first writes it: one text-encoder pass a layer, every picture encoded at each step, one picture at a
-time, guidance as two passes of the U-Net. Each function computes what the package's does, slowly; all speed-ups are ratios
-to these."""
+"""The method as one first writes it: one text-encoder pass a layer, every picture encoded at each step, one picture
+at a time, guidance as two passes of the U-Net. Each function computes what the package's does, slowly; all speed-ups
+are ratios to these."""
 import torch
 import torch.nn.functional as F
 from diffusers import DPMSolverMultistepScheduler
@@ -12,7 +12,8 @@ from viewneti.models import starting_noise
 def plain_conditioning(model, prompts, timesteps, cameras):
     "[B, L, 2, T, D] as `ViewNeTI.encode` gives it: layer after layer."
     text, device = text_parts(model.text_encoder), model.device
-    ids = model.tokenizer(prompts, padding='max_length', max_length=model.max_tokens, return_tensors='pt').input_ids.to(device)
+    ids = model.tokenizer(prompts, padding='max_length', max_length=model.max_tokens, return_tensors='pt').input_ids
+    ids = ids.to(device)
     table, layers = text.embeddings.token_embedding.weight, []
     for layer in range(model.layers):
         at = torch.full((len(ids),), layer, device=device)
@@ -20,7 +21,8 @@ def plain_conditioning(model, prompts, timesteps, cameras):
         for token in model.mappers:
             concept = model.concept(token)
             view = concept.mapper.encoding is not None
-            answer, here = concept.mapper(timesteps.to(device), at, cameras if view else None), (ids == concept.token_id)[..., None]
+            answer = concept.mapper(timesteps.to(device), at, cameras if view else None)
+            here = (ids == concept.token_id)[..., None]
             rows = torch.where(here, answer.word[:, None].to(rows.dtype), rows)
             bypasses.append((view, here, answer.bypass, concept.mapper))
         hidden = bypassed = text_hidden(model.text_encoder, rows)

@@ -3,7 +3,7 @@
     python benchmarks/stable_diffusion.py --device cuda --folder runs/benchmark
     python benchmarks/stable_diffusion.py --size tiny     # the same on the embedded model, in a minute of a processor
 """
-import argparse, gc, json, os, platform, statistics, tempfile, time
+import argparse, gc, json, platform, statistics, tempfile, time
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from viewneti.core import step_generator, write_json
 from viewneti.embedded.pretraining import make_tokenizer
 from viewneti.models import ViewNeTI
 from viewneti.training import Stepper, TrainingSet, draw_batch, training_loss
-from plain import plain_generate, plain_loss
+from plain import plain_conditioning, plain_generate, plain_loss
 
 PROMPT = '<view>. A photo of a <object>'
 
@@ -42,9 +42,9 @@ def random_model(device):
 
 
 def add_words(model, cameras):
-    view = model.new_mapper('view', 'view', make_encoding('projection', cameras), generator=step_generator(0, 0, 'weights'))
-    model.add_concept('<view>', view)
-    model.add_concept('<object>', model.new_mapper('object', 'thing', generator=step_generator(0, 0, 'weights')))
+    g = step_generator(0, 0, 'weights')
+    model.add_concept('<view>', model.new_mapper('view', 'view', make_encoding('projection', cameras), generator=g))
+    model.add_concept('<object>', model.new_mapper('object', 'thing', generator=g))
     return model
 
 
@@ -92,7 +92,7 @@ def main():
     add_words(model, cameras)
     where = torch.cuda.get_device_name() if gpu else f'{platform.machine()}, {torch.get_num_threads()} threads'
     rows, file = [], Path(o.folder)/f'{o.size}-{"gpu" if gpu else "cpu"}.json'
-    os.makedirs(o.folder, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
 
     def record(what, how, measured, **more):
         rows.append(dict(what=what, how=how, **measured, **more))
@@ -138,21 +138,18 @@ def main():
         cast(model, dtype)
         product.clear()
         encode()
-        if name != 'TF32': record('training step, batch 3', f'plain, {name}', clock(lambda: stepper.step(plain_of, 0), 5))
+        if name != 'TF32':
+            record('training step, batch 3', f'plain, {name}', clock(lambda: stepper.step(plain_of, 0), 5))
         counted = floor(lambda: stepper.step(ours_of, 0), dtype)
         record('training step, batch 3', f'ours, {name}', clock(lambda: stepper.step(ours_of, 0), 10), **counted)
 
-    # equality, on the same draws: the loss of a batch both ways
-    def both(dtype):
+    def both(dtype):  # relative difference of the two ways' conditioning
         cast(model, dtype)
-        g, n = step_generator(0, 0, 'same'), model.latent_shape(train_size)
-        t, noise = torch.randint(1000, (3,), generator=g).to(o.device), torch.randn(3, *n, generator=g).to(o.device)
+        t = torch.randint(1000, (3,), generator=step_generator(0, 0, 'same')).to(o.device)
         cams = data.cameras[:3].to(o.device)
-        with torch.no_grad():
-            from plain import plain_conditioning
-            a, b = plain_conditioning(model, [PROMPT]*3, t, cams), model.encode([PROMPT]*3, t, cams)
+        with torch.no_grad(): a, b = plain_conditioning(model, [PROMPT]*3, t, cams), model.encode([PROMPT]*3, t, cams)
         return ((a-b).norm()/b.norm()).item()
-    if not small: torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     for name, dtype in [('float32', torch.float32)] + ([('bfloat16', torch.bfloat16)] if gpu else []):
         record('conditioning, relative difference of plain and ours', name, dict(difference=both(dtype)))
 
@@ -169,7 +166,7 @@ def main():
         if enough(): break
         some = raw if small else raw[:8]
         ours = lambda: model.generate(PROMPT, some, seeds, steps, 7.5, draw_size, batch_size=batch, progress=False)
-        record('a picture, 30 guided steps', f'ours, U-Net batch {batch}, {fast}', clock(ours, 1, 0 if not small else 1),
+        record('a picture, 30 guided steps', f'ours, U-Net batch {batch}, {fast}', clock(ours, 1, int(small)),
                pictures=len(some)*len(seeds))
     if gpu and not enough():
         ours = lambda: model.generate(PROMPT, raw, seeds, steps, 7.5, draw_size, batch_size=64, progress=False)
@@ -178,7 +175,8 @@ def main():
         cast(model, fast)
         encode()
         model.unet.compile()
-        record('training step, batch 3', f'ours, compiled U-Net, {fast}', clock(lambda: stepper.step(ours_of, 0), 10, 3))
+        compiled = clock(lambda: stepper.step(ours_of, 0), 10, 3)
+        record('training step, batch 3', f'ours, compiled U-Net, {fast}', compiled)
 
 
-main()
+if __name__ == '__main__': main()
