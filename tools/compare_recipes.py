@@ -19,8 +19,8 @@ from transformers import CLIPTokenizer
 
 from viewneti.core import step_generator, write_json
 from viewneti.embedded.pretraining import (
-    PretrainConfig, build_denoiser, denoiser_loss, learning_rate, make_optimizer, settle, stream_latents,
-    update_average)
+    PretrainConfig, build_denoiser, denoiser_loss, learning_rate, make_optimizer, set_rate, settle,
+    stratified_timesteps, stream_latents, update_average)
 
 FILE = Path(__file__).parent.parent/"nbs/embedded/recipes.json"
 BASE = dict(batch=32, lr=1.5e-3, matrix_lr=4e-3)
@@ -49,12 +49,10 @@ def loss_at(config, parts, scheduler, held, scale, at, which, generator, uniform
     mean, std = (held[k][at].float() for k in ("mean", "std"))
     z = (mean + std*torch.randn(mean.shape, generator=generator))*scale
     with torch.autocast("cpu", torch.bfloat16, enabled=config.half), sdpa_kernel([SDPBackend.MATH]):
-        if not uniform:
-            return denoiser_loss(*parts, scheduler, z.contiguous(memory_format=torch.channels_last),
-                                 held["ids"][at, which], generator)
-        noise, t = torch.randn(z.shape, generator=generator), torch.randint(1000, (len(z),), generator=generator)
-        out = parts[1](scheduler.add_noise(z, noise, t), t, parts[0](held["ids"][at, which]).last_hidden_state).sample
-        return (out.float()-scheduler.get_velocity(z, noise, t)).square().mean()
+        noise, n = torch.randn(z.shape, generator=generator), len(z)
+        t = torch.randint(1000, (n,), generator=generator) if uniform else stratified_timesteps(n, 1000, generator)
+        return denoiser_loss(*parts, scheduler, z.contiguous(memory_format=torch.channels_last),
+                             held["ids"][at, which], noise, t)
 
 
 @torch.no_grad()
@@ -81,7 +79,7 @@ def learn(config, tokenizer, scheduler_of, held, scale, seconds, uniform):
     n = len(held["ids"])
     step, began = 0, time.process_time()
     while (done := (time.process_time()-began)/seconds) < 1:
-        for g in optimizer.param_groups: g["lr"] = g["peak"]*learning_rate(step, done, config.decay, 100)
+        set_rate(optimizer, learning_rate(step, done, config.decay, 100))
         g = step_generator(0, step, "recipes")
         at, which = torch.randint(n, (config.batch,), generator=g), torch.randint(4, (config.batch,), generator=g)
         loss_at(config, parts, scheduler, held, scale, at, which, g, uniform).backward()

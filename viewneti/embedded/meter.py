@@ -613,13 +613,13 @@ def train_network(
     pool, device = example_pool(config, vae), config.torch_device
     net = net.train().to(device, memory_format=torch.channels_last)
     attention = [SDPBackend.MATH] if device == 'cpu' else list(SDPBackend.__members__.values())
-    def loss_at(step, done):
-        x, truth = draw_batch(config, pool.at(step), step, kinds)
+    def loss_at(x, truth):
         with torch.autocast(device, torch.bfloat16, enabled=config.half), sdpa_kernel(attention):
             out = net(x.to(device, memory_format=torch.channels_last))
         return loss_of({k: v.cpu() for k, v in out.items()}, truth)
-    averages = run_stage(config, f'{config.name}-state', dict(net=net), loss_at, Length(config.steps), config.lr,
-                         config.matrix_lr)
+    averages = run_stage(config, f'{config.name}-state', dict(net=net),
+                         lambda step, done: draw_batch(config, pool.at(step), step, kinds), loss_at,
+                         Length(config.steps), config.lr, config.matrix_lr)
     return averages['average_net'].eval().cpu()
 
 def new_network(

@@ -7,12 +7,12 @@ __all__ = ['COMPRESSION', 'ARCHITECTURE', 'CHANGEABLE', 'EXTRA_WORDS', 'SHEET', 
            'own_rows', 'check_config', 'keep_config', 'draw_chunk', 'Chunks', 'stream_chunks', 'Pool', 'make_pool',
            'stream_pictures', 'learn_merges', 'make_tokenizer', 'strip_view', 'thin_view_words', 'caption_ids',
            'Length', 'learning_rate', 'update_average', 'descend', 'as_matrix', 'orthogonal', 'BatchedMuon', 'Joint',
-           'make_optimizer', 'save_stage', 'run_stage', 'build_autoencoder', 'autoencoder_loss', 'compile_parts',
-           'crop_at', 'train_autoencoder', 'autoencoder_psnr', 'encode_pictures', 'stream_latents', 'set_scaling',
-           'build_denoiser', 'stratified_timesteps', 'denoiser_loss', 'assemble', 'sample_sheet', 'save_sheet',
-           'train_denoiser', 'draw_held_out', 'measure', 'score_table', 'card_history', 'autoencoder_history',
-           'stage_rows', 'write_card', 'save_model', 'snapshot', 'load_averages', 'compress', 'pretrain',
-           'share_autoencoder', 'view_word_configs', 'train_view_fractions']
+           'make_optimizer', 'set_rate', 'save_stage', 'Steps', 'run_stage', 'build_autoencoder', 'autoencoder_loss',
+           'compile_parts', 'crop_at', 'train_autoencoder', 'autoencoder_psnr', 'encode_pictures', 'stream_latents',
+           'set_scaling', 'build_denoiser', 'stratified_timesteps', 'denoiser_loss', 'assemble', 'sample_sheet',
+           'save_sheet', 'train_denoiser', 'draw_held_out', 'measure', 'score_table', 'card_history',
+           'autoencoder_history', 'stage_rows', 'write_card', 'save_model', 'snapshot', 'load_averages', 'compress',
+           'pretrain', 'share_autoencoder', 'view_word_configs', 'train_view_fractions']
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #a7e8f5bb
 import copy, functools, json, math, os, platform, random, shutil, time
@@ -80,8 +80,9 @@ class PretrainConfig:
     ema: float = .999              # decay of the average of the weights that is kept
     caption_dropout: float = .1    # captions replaced by the empty one, for guidance
     half: Optional[bool] = None    # bfloat16 arithmetic, float32 weights; None: where the hardware has it
-    compiled: Optional[bool] = None  # torch.compile; None: on a GPU
-    save_every: int = 0            # steps between saved states; 0: 250 on a processor, 5,000 on a GPU
+    compiled: bool = False         # torch.compile; it takes minutes before the first step
+    graphed: Optional[bool] = None  # record a step as a CUDA graph and replay it; None: in one process on a GPU
+    save_every: int = 0            # steps between saved states; 0: 250 on a processor, 2,000 on a GPU
     sheet_every: int = 2000        # steps between sheets of samples; a multiple of save_every
     start: str = ''                # folder of a finished model that learns on; '': fresh weights
     autoencoder: str = ''          # folder of a finished model whose autoencoder is taken as it is; '': it is learned
@@ -118,7 +119,7 @@ def settle(
         chunk=pick(config.chunk, 0, 16, 256), batch=pick(config.batch, 0, 32, 512),
         workers=pick(config.workers, -1, 0, 4), vae_batch=pick(config.vae_batch, 0, 16, 128),
         vae_crop=pick(config.vae_crop, 0, min(48, config.size), config.size),
-        save_every=pick(config.save_every, 0, 250, 5000), compiled=pick(config.compiled, None, False, True))
+        save_every=pick(config.save_every, 0, 250, 2000), graphed=pick(config.graphed, None, False, True))
 
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #3f99f735
@@ -164,7 +165,7 @@ def check_config(
 # %% ../../nbs/embedded/01_pretraining.ipynb #994dec0a
 #: What may change when a training goes on
 CHANGEABLE = ('folder', 'vae_steps', 'steps', 'minutes', 'decay', 'save_every', 'sheet_every', 'device',
-              'workers', 'compiled', 'half')
+              'workers', 'compiled', 'graphed', 'half')
 
 def keep_config(
     config: PretrainConfig,   # settled
@@ -410,8 +411,8 @@ class BatchedMuon(torch.optim.Optimizer):
             weights, grads, kept = map(list, zip(*found))
             torch._foreach_lerp_(kept, grads, 1-momentum)
             step = orthogonal(torch.stack(torch._foreach_lerp(grads, kept, momentum))).to(kept[0].dtype)
-            torch._foreach_mul_(weights, 1-lr*group['weight_decay'])
-            torch._foreach_add_(weights, list(step.unbind()), alpha=-lr*.2*math.sqrt(max(shape)))
+            torch._foreach_mul_(weights, 1-lr*group['weight_decay'])      # the rate may be a tensor
+            torch._foreach_sub_(weights, list((step*(lr*.2*math.sqrt(max(shape)))).unbind()))
 
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #bc80b1c0
@@ -439,16 +440,29 @@ def make_optimizer(
     modules: dict,      # name -> module that learns
     lr: float,          # of AdamW
     matrix_lr: float,   # of Muon; 0: AdamW for everything
+    graphed: bool = False,  # whether steps are recorded: rates are tensors then
 ):                      # whose groups know their highest rate as 'peak'
     "Muon for matrices inside, AdamW for the rest."
     named = [(k, p) for m in modules.values() for k, p in m.named_parameters()]
     ends = ('embed', 'time_emb', 'conv_in', 'conv_out')
     inner = lambda k, p: matrix_lr and p.ndim >= 2 and not any(e in k for e in ends)
-    adam = torch.optim.AdamW([p for k, p in named if not inner(k, p)], lr, betas=(.9, .99), weight_decay=1e-2, fused=True)
-    muon = [BatchedMuon([p for k, p in named if inner(k, p)], lr=matrix_lr, weight_decay=1e-2)] if matrix_lr else []
+    rate = lambda x: torch.tensor(x, device=named[0][1].device) if graphed else x
+    adam = torch.optim.AdamW([p for k, p in named if not inner(k, p)], rate(lr), betas=(.9, .99), weight_decay=1e-2,
+                             fused=True, capturable=graphed)
+    muon = [BatchedMuon([p for k, p in named if inner(k, p)], rate(matrix_lr), weight_decay=1e-2)] if matrix_lr else []
     optimizer = Joint(*muon, adam)
-    for g in optimizer.param_groups: g['peak'] = g['lr']
+    for g in optimizer.param_groups: g['peak'] = float(g['lr'])
     return optimizer
+
+def set_rate(
+    optimizer,       # of `make_optimizer`
+    factor: float,   # of the highest rate
+):
+    "Set the learning rates, in place where they are tensors."
+    for g in optimizer.param_groups:
+        if torch.is_tensor(g['lr']): g['lr'].fill_(g['peak']*factor)
+        else: g['lr'] = g['peak']*factor
+
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #7b7db8c1
 def save_stage(
@@ -465,24 +479,63 @@ def save_stage(
     save_state(file, modules, optimizer, step=step, seconds=seconds)
     with write_whole(file.with_suffix('.jsonl')) as part: part.write_text('\n'.join(lines)+'\n')
 
+# %% ../../nbs/embedded/01_pretraining.ipynb #5af6d823
+class Steps:
+    "Steps down the gradient of `loss_of`; on a GPU the third is recorded, and replayed from then on."
+    def __init__(self, loss_of, optimizer, parameters: list, state: PartialState, graphed: bool = False):
+        self.loss_of, self.optimizer, self.parameters, self.state = loss_of, optimizer, parameters, state
+        self.graphed, self.plain, self.graph = graphed, 0, None
+    def __call__(self,
+        drawn: tuple,        # arguments of the loss; tensors of the same shapes each time, where steps are recorded
+        look: bool = True,   # as in `descend`
+    ) -> float:              # the loss, None if not looked at
+        if self.graphed and self.plain == 3: return self.replayed(drawn, look)
+        self.plain += 1      # the first steps set up what optimizers and libraries keep
+        if not self.graphed: return descend(self.optimizer, self.parameters, self.loss_of(*drawn), self.state, look)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            value = descend(self.optimizer, self.parameters, self.loss_of(*drawn), self.state, look)
+        torch.cuda.current_stream().wait_stream(side)
+        return value
+    def record(self, drawn):
+        self.kept, self.graph = [x.clone() for x in drawn], torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(self.graph):
+            self.loss = self.loss_of(*self.kept)
+            descend(self.optimizer, self.parameters, self.loss, self.state, look=False)
+    def replayed(self, drawn, look):
+        if self.graph is None: self.record(drawn)    # nothing is computed while recording
+        for kept, x in zip(self.kept, drawn): kept.copy_(x)
+        self.graph.replay()
+        if not look: return None
+        value = self.loss.item()
+        if not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
+        return value
+
+
 # %% ../../nbs/embedded/01_pretraining.ipynb #d4c42d67
 def run_stage(
     config: PretrainConfig,
     name: str,         # of the stage: its state is `folder/name.safetensors`, its log `folder/name.jsonl`
     modules: dict,     # name -> module that learns, changed in place
-    loss_at,           # (step, done) -> loss of this process's rows, a scalar tensor
+    draw,              # (step, done) -> tuple: what the step's loss is computed from, tensors where steps are recorded
+    loss_of,           # of what was drawn -> loss of this process's rows, a scalar tensor
     length: Length,
     lr: float,         # of AdamW
     matrix_lr: float = 0.,  # of Muon; 0: AdamW for everything
     on_save=None,      # called with (step, averages, last) after each save, by the main process
+    graphed: bool = False,  # see `Steps`
 ) -> dict:             # name -> averaged module
     "Train `modules` to the end, from the last saved state where there is one; save states; write the log."
     file, state = Path(config.folder)/f'{name}.safetensors', processes(config)
     averages = {f'average_{k}': copy.deepcopy(m).requires_grad_(False) for k, m in modules.items()}
-    optimizer, parameters = make_optimizer(modules, lr, matrix_lr), [p for m in modules.values() for p in m.parameters()]
+    graphed = graphed and state.num_processes == 1
+    optimizer, parameters = make_optimizer(modules, lr, matrix_lr, graphed), [p for m in modules.values() for p in m.parameters()]
     before = load_state(file, modules | averages, optimizer) if file.exists() else dict(step=0)
     step, began, log = before['step'], time.time()-before.get('seconds', 0), file.with_suffix('.jsonl')
     lines = [l for l in (log.read_text().splitlines() if log.exists() else []) if json.loads(l)['step'] <= step]
+    steps = Steps(loss_of, optimizer, parameters, state, graphed)
     look_every, whole = 1 if config.torch_device == 'cpu' else 25, modules | averages
     def part_done():  # the main process's clock counts; alone, a GPU need not wait for an answer
         done = length.done(step, time.time()-began)
@@ -490,8 +543,8 @@ def run_stage(
     done = part_done()
     bar = tqdm(desc=name, initial=step, total=None if length.seconds else length.steps, disable=not state.is_main_process)
     while done < 1:
-        for g in optimizer.param_groups: g['lr'] = g['peak']*learning_rate(step, done, config.decay)
-        try: loss = descend(optimizer, parameters, loss_at(step, done), state, step % look_every == 0)
+        set_rate(optimizer, learning_rate(step, done, config.decay))
+        try: loss = steps(draw(step, done), step % look_every == 0)
         except FloatingPointError as e:
             raise FloatingPointError(f'{name}, step {step}: {e}; the last good state is {file}') from None
         for k, m in modules.items(): update_average(averages[f'average_{k}'], m, min(config.ema, step/(step+10)))
@@ -526,7 +579,7 @@ def autoencoder_loss(
     vae,
     pictures: torch.Tensor,      # [B, 3, H, W] in [-1, 1]: the whole batch
     cover: torch.Tensor,         # [B, 1, H, W] in [0, 1]: where the toys are
-    generator: torch.Generator,  # draws the latents' noise, for the whole batch
+    noise: torch.Tensor,         # [B, C, h, w] of the latents: the whole batch's
     toy_weight: float = .5,      # share of the loss that looks at toys alone
     pull: float = 1e-3,          # weight of the Kullback-Leibler term, a latent
     rows: slice = slice(None),   # of the batch, that count here
@@ -535,9 +588,7 @@ def autoencoder_loss(
     near, own = F.max_pool2d(cover, 3, 1, 1), pictures[rows]
     weight = (1-toy_weight + toy_weight*near/near.mean().clamp(min=.02))[rows]
     posterior = vae.encode(own).latent_dist
-    noise = torch.randn((len(pictures), *posterior.mean.shape[1:]), generator=generator, device=generator.device)
-    noise = noise[rows].to(own.device)
-    out = vae.decode(posterior.mean.float()+posterior.std.float()*noise).sample.float()
+    out = vae.decode(posterior.mean.float()+posterior.std.float()*noise[rows]).sample.float()
     difference, kl = out-own, posterior.kl().float().mean()
     return ((difference.abs()+10*difference.square())*weight).mean() + pull*kl/posterior.mean[0].numel()
 
@@ -570,17 +621,22 @@ def train_autoencoder(
     vae = build_autoencoder(config).to(device, memory_format=torch.channels_last)
     pool = make_pool(config, B, lambda first: stream_pictures(config, first), 'drawing pictures')
     compile_parts(config, vae.encoder, vae.decoder)
-    def loss_at(step, done):
+    def draw(step, done):
         held, g = pool.at(step), step_generator(config.seed, step, 'autoencoder', device)
         at = torch.randint(len(held['cover']), (B,), generator=g, device=device)
         ys, xs = crop_at(config, done, step_generator(config.seed, step, 'crop'))
         x, cover = (held[k][at][..., ys, xs].float()/255 for k in ('pictures', 'cover'))
-        x = (x*2-1).contiguous(memory_format=torch.channels_last)
+        sides = [n//2**(len(config.vae_channels)-1) for n in x.shape[2:]]
+        noise = torch.randn(B, config.latent_channels, *sides, generator=g, device=device)
+        return (x*2-1).contiguous(memory_format=torch.channels_last), cover, noise
+    def loss_of(x, cover, noise):
         with torch.autocast(device, torch.bfloat16, enabled=config.half):
-            return autoencoder_loss(vae, x, cover, g, config.toy_weight, rows=rows)
+            return autoencoder_loss(vae, x, cover, noise, config.toy_weight, rows=rows)
     length = Length(config.vae_steps, 15*config.minutes)
-    averages = run_stage(config, 'autoencoder', dict(vae=vae), loss_at, length, config.vae_lr)
+    averages = run_stage(config, 'autoencoder', dict(vae=vae), draw, loss_of, length, config.vae_lr,
+                         graphed=config.graphed and config.vae_crop == config.size)   # one size for all
     return averages['average_vae'].eval()
+
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #b2770eab
 @torch.no_grad()
@@ -669,15 +725,12 @@ def stratified_timesteps(
 
 def denoiser_loss(
     text, unet, scheduler,
-    latents: torch.Tensor,       # [B, C, h, w] scaled: the whole batch
+    latents: torch.Tensor,       # [B, C, h, w] scaled
     ids: torch.Tensor,           # [B, T] token ids
-    generator: torch.Generator,  # draws noise and timesteps, for the whole batch
-    rows: slice = slice(None),   # of the batch, that count here
+    noise: torch.Tensor,         # [B, C, h, w]
+    t: torch.Tensor,             # [B] int64, timesteps
 ) -> torch.Tensor:               # scalar
-    "Mean squared error of the predicted v (Salimans and Ho 2022) at random timesteps."
-    noise = torch.randn(latents.shape, generator=generator, device=generator.device).to(latents.device)
-    t = stratified_timesteps(len(latents), scheduler.config.num_train_timesteps, generator).to(latents.device)
-    latents, ids, noise, t = (x[rows] for x in (latents, ids, noise, t))
+    "Mean squared error of the predicted v (Salimans and Ho 2022)."
     noisy, target = scheduler.add_noise(latents, noise, t), scheduler.get_velocity(latents, noise, t)
     return F.mse_loss(unet(noisy, t, text(ids).last_hidden_state).sample.float(), target)
 
@@ -742,21 +795,24 @@ def train_denoiser(
     compile_parts(config, unet)
     # for small pictures plain attention is the quickest on a processor
     attention = functools.partial(sdpa_kernel, SDPBackend.MATH) if device == 'cpu' else nullcontext
-    def loss_at(step, done):
+    def draw(step, done):   # the whole batch's chance, and of it this process's rows
         held, g = pool.at(step), step_generator(config.seed, step, 'denoiser', device)
         at, which = (torch.randint(n, (B,), generator=g, device=device) for n in held['ids'].shape[:2])
         mean, std = (held[k][at].float() for k in ('mean', 'std'))
         z = (mean + std*torch.randn(mean.shape, generator=g, device=device))*scale
         dropped = torch.rand(B, 1, generator=g, device=device) < config.caption_dropout
-        words = torch.where(dropped, empty, held['ids'][at, which])
+        words, noise = torch.where(dropped, empty, held['ids'][at, which]), torch.randn(z.shape, generator=g, device=device)
+        t = stratified_timesteps(B, scheduler.config.num_train_timesteps, g)
+        return z[rows].contiguous(memory_format=torch.channels_last), words[rows], noise[rows], t[rows]
+    def loss_of(*drawn):
         with torch.autocast(device, torch.bfloat16, enabled=config.half), attention():
-            return denoiser_loss(text, unet, scheduler, z.contiguous(memory_format=torch.channels_last), words, g, rows)
+            return denoiser_loss(text, unet, scheduler, *drawn)
     def sheet(step, averages, last):
         if step % config.sheet_every and not last: return
         save_sheet(config, assemble(vae, averages['average_text'], tokenizer, averages['average_unet'], scheduler), step)
     length = Length(config.steps, (45 if 'autoencoder' in config.stages else 60)*config.minutes)
-    averages = run_stage(config, 'denoiser', dict(text=text, unet=unet), loss_at, length, config.lr,
-                         config.matrix_lr, sheet)
+    averages = run_stage(config, 'denoiser', dict(text=text, unet=unet), draw, loss_of, length, config.lr,
+                         config.matrix_lr, sheet, config.graphed)
     return averages['average_text'].eval(), averages['average_unet'].eval(), scheduler
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #f686227c
