@@ -11,6 +11,7 @@ __all__ = ['STRICT', 'PALETTE', 'STYLE', 'InputError', 'in_short', 'quoted', 'ex
 # %% ../nbs/00_core.ipynb #1a9e4797
 import contextlib, hashlib, importlib, inspect, json, math, os, re, reprlib, shutil
 from pathlib import Path
+from typing import Annotated
 
 import pydantic
 import torch
@@ -89,7 +90,9 @@ def decode_arguments(
     if not isinstance(values, dict): raise InputError(f'{where}: found {quoted(values)}, expected names and values'.lstrip(': '))
     known = {n: p for n, p in inspect.signature(function).parameters.items()
              if n not in given and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-    fields = {n: (p.annotation, ... if p.default is p.empty else p.default) for n, p in known.items()}
+    truth = lambda n, p: lax and isinstance(values.get(n), bool) and re.search(r'\b(int|float)\b', str(p.annotation))
+    fields = {n: (Annotated[p.annotation, pydantic.Strict()] if truth(n, p) else p.annotation,
+                  ... if p.default is p.empty else p.default) for n, p in known.items()}
     how = dict(protected_namespaces=(), strict=not lax, coerce_numbers_to_str=lax)
     try: made = pydantic.create_model('arguments', __config__=STRICT | how, **fields)(
         **{str(k): tuple(v) if isinstance(v, list) and 'tuple' in str(fields.get(k, '')) else v for k, v in values.items()})

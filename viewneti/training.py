@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['training_size', 'own_size', 'new_mappers', 'add_mappers', 'read_pictures', 'TrainingSet', 'training_set', 'Batch',
-           'draw_batch', 'denoise', 'training_loss', 'scene_at', 'processes', 'Stepper', 'checkpoint_size',
-           'check_numbers', 'start_tracker', 'draw_views', 'validate_run', 'Prepared', 'prepare', 'describe',
-           'read_progress', 'Progress', 'Journal', 'take_step', 'clear_run', 'Learning', 'Callback', 'learn', 'fit',
-           'plot_losses']
+           'draw_batch', 'denoise', 'training_loss', 'scene_at', 'processes', 'Stepper', 'start_tracker', 'draw_views',
+           'validate_run', 'Prepared', 'prepare', 'describe', 'read_progress', 'Progress', 'Journal', 'take_step',
+           'Learning', 'Callback', 'learn', 'fit', 'plot_losses']
 
 # %% ../nbs/07_training.ipynb #8a7a366e
 import contextlib, json, math, os, re, shutil, time
@@ -282,59 +281,6 @@ def step(self: Stepper,
     self.optimizer.zero_grad()
     return loss
 
-# %% ../nbs/07_training.ipynb #66d7ba7c
-def checkpoint_size(
-    model: ViewNeTI,     # with the run's mappers
-) -> int:                # bytes
-    "About what a checkpoint takes: weights, two moments of each, and names."
-    return 3*sum(p.numel()*p.element_size() for p in model.mappers.parameters()) + 2**16
-
-def check_numbers(
-    model: ViewNeTI,     # with the run's mappers
-    optimizer,           # torch optimizer of the mappers
-    step: int,
-):  # raises `FloatingPointError`
-    "Refuse to save a state that is not finite."
-    moments = [x for state in optimizer.state.values() for x in state.values() if torch.is_tensor(x)]
-    for what, numbers in dict(weights=model.mappers.state_dict().values(), moments=moments).items():
-        if not all(x.isfinite().all() for x in numbers):
-            raise FloatingPointError(f'step {step}: the {what} are not finite and were not saved; '
-                                     'try a smaller learning rate')
-
-@patch
-def save(self: Run,
-    model: ViewNeTI,
-    optimizer,           # torch optimizer of the mappers
-    step: int,
-    lines: list,         # of the log so far
-):
-    "Write the log and a checkpoint, each whole or not at all; then remove checkpoints beyond those to keep."
-    check_numbers(model, optimizer, step)
-    with write_whole(self.folder/'log.jsonl') as part: part.write_text(''.join(json.dumps(line)+'\n' for line in lines))
-    with write_whole(self.folder/f'checkpoints/step-{step}') as part:
-        model.save_mappers(part)
-        save_state(part/'optimizer.safetensors', {}, optimizer, step=step)
-    for old in map(self.checkpoint, self.steps[:-self.config.keep] if self.config.keep else []):
-        shutil.rmtree(old.rename(old.with_name(f'.{old.name}.{os.getpid()}.part')))
-
-@patch
-def resume(self: Run,
-    model: ViewNeTI,     # with the run's mappers, which are filled
-    optimizer,           # filled
-) -> int:                # the step to go on from; 0 for a new run; `InputError` for a checkpoint of something else
-    "Read the last checkpoint back."
-    if not self.steps: return 0
-    where = self.checkpoint()
-    found, expected, state = read_concepts(where), list(model.mappers), where/'optimizer.safetensors'
-    if set(found) != set(expected):
-        raise InputError(f"{where/'mappers.json'}: found mappers of {list(found)}, expected {expected}")
-    for token, file in found.items():
-        try: model.mappers[token].load_state_dict(load_mapper(file).state_dict())
-        except RuntimeError: raise InputError(f'{file}: found other weights than a mapper of this run has') from None
-    step = load_state(state, {}, optimizer).get('step')
-    if step != self.last_step: raise InputError(f'{state}: step: found {quoted(step)}, expected {self.last_step}')
-    return self.last_step
-
 # %% ../nbs/07_training.ipynb #58ca9489
 def start_tracker(
     run: Run,
@@ -522,13 +468,6 @@ def agree(self: Stepper,
     asked, wanted = gather(mine).amax(0).tolist()
     if asked and not stop: stop.signal = asked
     return bool(asked or wanted)   # a signal that came just now is for the next time, when all hear of it
-
-def clear_run(
-    folder: Path,  # of a run, whose lock is held; there need not be a run yet
-) -> list:         # names of what was cleared away
-    "Remove what a process that was killed left half-written."
-    ours = ['config.yaml', 'log.jsonl', 'progress.json', '.lock.json', 'probe']
-    return sweep(folder, ours) + sweep(folder/'checkpoints') + sweep(folder/'validation')
 
 # %% ../nbs/07_training.ipynb #d412d61f
 @dataclass
