@@ -172,8 +172,8 @@ def test_a_folder_without_permission_is_told(scene, tmp_path, capsys):
 KILLED = """
 import os, signal
 from viewneti import experiment, training
-MOMENTS = [('save_state', training, 'step-', 3), ('save_mappers', training.ViewNeTI, 'step-', 1),
-           ('rmtree', training.shutil, 'step-2.', 1), ('write_text', training.Path, 'log.jsonl', 2)]
+MOMENTS = [('save_state', experiment, 'step-', 3), ('save_mappers', training.ViewNeTI, 'step-', 1),
+           ('rmtree', experiment.shutil, 'step-2.', 1), ('write_text', training.Path, 'log.jsonl', 2)]
 
 def killed(real, part, call):
     calls = []

@@ -1,9 +1,11 @@
 """Properties that hold for any input: of cameras, encodings, configurations, and everything that reads a file."""
 import json
 import math
+import re
 import tempfile
 from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -268,20 +270,22 @@ def test_numbers_in_names_count(front, found):
     assert sorted((f"{front}{n}" for n in found), key=scenes.natural_order) == [f"{front}{n}" for n in sorted(found)]
 
 
+def finite_number(value): return not isinstance(value, float) or math.isfinite(value)
+
+
 @st.composite
 def fit_configs(draw):
     "Configurations that can be, resolved."
     mode = draw(st.sampled_from(list(experiment.MODES)))
     many, n = experiment.MODES[mode].many, draw(st.integers(1, 3))
     word = st.text(st.characters(categories=("L", "Nd"), max_codepoint=0x3ff), min_size=1, max_size=8)
-    chosen = {k: draw(st.sampled_from(v)) for k, v in experiment.CHOICES.items() if k not in ("mode", "tracker")}
-    for name, (low, high) in experiment.RANGES.items():
-        whole = {f.name: f.type for f in fields(experiment.FitConfig)}[name] in ("int", int)
-        chosen[name] = draw(st.integers(int(low), int(min(high, 10**6))) if whole else numbers(low, min(high, 1e6)))
+    hints = get_type_hints(experiment.FitConfig, include_extras=True)  # ranges and choices, as their annotations say
+    limited = {k: v for k, v in hints.items() if re.search("Annotated|Literal", str(v)) and "list" not in str(v)}
+    chosen = {k: draw(st.from_type(v).filter(finite_number)) for k, v in limited.items() if k not in ("mode", "tracker")}
     tokens = [f"<{i}{draw(word)}>" for i in range(n)]
     scene = dict(scenes=[draw(words) for _ in tokens],
                  object_tokens=tokens) if many else dict(scene=draw(words.filter(bool)))
-    return experiment.FitConfig(**chosen, **scene, mode=mode, lr=draw(numbers(1e-9, 1e3)),
+    return experiment.FitConfig(**chosen | dict(lr=draw(numbers(1e-9, 1e3))), **scene, mode=mode,
                                 betas=[draw(numbers(0, .9999)) for _ in range(2)],
         model=draw(words), split=draw(word), seed=draw(st.integers(0, 2**40)),
         prompt=draw(st.none() | words),

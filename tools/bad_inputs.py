@@ -509,12 +509,14 @@ def right_camera(cameras):
 
 def read_run():
     run = experiment.Run("run")
-    return run, run.objects, run.prompt, run.load_scene(), run.checkpoint(), training.describe(run.config)
+    return run, run.objects, run.prompt, run.load_scene(), run.checkpoint()
 
 
 def read_log():
     run = experiment.Run("run")
-    training.Journal(run, 3, progress=False).close()
+    at = training.Learning(run, None, None, {}, 3, callbacks=[journal := training.Journal(progress=False)])
+    journal.on_start(at)
+    journal.close(at)
     training.plot_losses(run)
     return run.log
 

@@ -7,7 +7,26 @@ __all__ = ['FitConfig']
 
 # %% ../nbs/07_training_configuration.ipynb #e99ec9b1
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Annotated, Literal, Optional
+
+from annotated_types import Ge, Gt, Interval
+
+# %% ../nbs/07_training_configuration.ipynb #5adf97f6
+ModeName = Literal['object', 'scene', 'scenes', 'transfer', 'frozen']
+Schedule = Literal['constant', 'linear', 'cosine', 'polynomial']
+Bypass = Literal['normalized', 'unconstrained', 'none']
+Tracker = Literal['tensorboard', 'wandb', 'none']
+Precision = Literal['float32', 'bfloat16', 'float16']
+Count = Annotated[int, Ge(1)]
+Natural = Annotated[int, Ge(0)]
+Batch = Annotated[int, Interval(ge=1, le=100_000)]
+Width = Annotated[int, Interval(ge=1, le=10_000)]
+Sampling = Annotated[int, Interval(ge=1, le=1000)]
+Rate = Annotated[float, Gt(0)]
+Chance = Annotated[float, Interval(ge=0, le=1)]
+Factor = Annotated[float, Interval(ge=-1e6, le=1e6)]
+Decay = Annotated[float, Interval(ge=0, le=1e6)]
+Beta = Annotated[float, Interval(ge=0, lt=1)]
 
 # %% ../nbs/07_training_configuration.ipynb #a5a556b6
 @dataclass
@@ -16,19 +35,19 @@ class FitConfig:
     scene: str = ''                     # folder of the scene's pictures, such as data/dtu/Rectified/scan114
     folder: str = 'runs/scene'          # the run's folder
     model: str = 'tiny'                 # 'tiny', a Stable Diffusion folder, or a hub identifier
-    mode: str = 'scene'                 # what is learned: 'object', 'scene', 'scenes', 'transfer' or 'frozen'
+    mode: ModeName = 'scene'            # what is learned: 'object', 'scene', 'scenes', 'transfer' or 'frozen'
     split: str = '6'                    # training views: the name of a split of the scene; mode 'object' takes all
-    steps: int = 3000                   # optimizer steps
-    batch: int = 3                      # pictures a batch
-    accumulation: int = 3               # batches a step
-    lr: float = 1e-3                    # learning rate for one picture
+    steps: Count = 3000                 # optimizer steps
+    batch: Batch = 3                    # pictures a batch
+    accumulation: Count = 3             # batches a step
+    lr: Rate = 1e-3                     # learning rate for one picture
     scale_lr: bool = True               # multiply it by batch, accumulation and processes
-    schedule: str = 'constant'          # of the learning rate, as diffusers names them: 'cosine', 'linear', ...
-    warmup: int = 0                     # steps until the learning rate is reached
-    betas: list[float] = field(default_factory=lambda: [.9, .999])  # of AdamW
-    weight_decay: float = 1e-2          # of AdamW
+    schedule: Schedule = 'constant'     # of the learning rate: 'constant', 'linear', 'cosine' or 'polynomial'
+    warmup: Natural = 0                 # steps until the learning rate is reached
+    betas: list[Beta] = field(default_factory=lambda: [.9, .999])    # of AdamW
+    weight_decay: Decay = 1e-2          # of AdamW
     seed: int = 0                       # of first weights and of everything drawn
-    size: Optional[list[int]] = None    # width and height of training pictures; None: longest side as the model's own
+    size: Optional[list[Count]] = None  # width and height of training pictures; None: longest side as the model's own
     scenes: list[str] = field(default_factory=list)         # mode 'scenes': folders, or patterns like Rectified/scan*
     prompt: Optional[str] = None        # with the placeholders; None: <view>. A photo of a <object>
     captions: Optional[list[str]] = None    # templates with {} for the object, one drawn for each picture; None: the
@@ -43,34 +62,34 @@ class FitConfig:
     registry: str = 'view_mappers.yaml' # names of pretrained view mappers and where they are
     encoding: Optional[str] = None      # what a view mapper sees of a camera: 'projection' or 'spherical'; None: the
                                         # pretrained mapper's, or else 'projection'
-    camera_sigmas: list[float] = field(default_factory=list)  # spread of the Fourier frequencies of the camera's numbers:
-                                        # one for each; none: the encoding's own (paper: 0.5)
+    camera_sigmas: list[float] = field(default_factory=list)    # spread of each camera number's Fourier frequencies;
+                                        # none: the encoding's own (paper: 0.5)
     mapper: str = 'paper'               # kind of the mappers: a name in `viewneti.mappers.MAPPERS`
-    hidden: int = 64                    # width of the mappers' hidden layers
-    alpha: float = 5.0                  # strength of the textual bypass
-    view_alpha: Optional[float] = None  # of the view mapper, where it differs
-    bypass: str = 'normalized'          # 'normalized', 'unconstrained' or 'none'
-    view_bypass: Optional[str] = None   # of the view mapper, where it differs
+    hidden: Width = 64                  # width of the mappers' hidden layers
+    alpha: Factor = 5.0                 # strength of the textual bypass
+    view_alpha: Optional[Factor] = None # of the view mapper, where it differs
+    bypass: Bypass = 'normalized'       # how the bypass is added: 'normalized', 'unconstrained' or 'none'
+    view_bypass: Optional[Bypass] = None    # of the view mapper, where it differs
     normalize: bool = True              # words keep their reference word's length
     view_normalize: Optional[bool] = None   # of the view mapper, where it differs
-    nested_dropout: float = 0.0         # chance of nested dropout (0.5 in NeTI)
+    nested_dropout: Chance = 0.0        # chance of nested dropout (0.5 in NeTI)
     textual_inversion: bool = False     # an object is one free vector, without timestep, layer and bypass
     augmentation: str = 'none'          # of the pictures: a name in `viewneti.augmentation.AUGMENTATIONS`
-    flip: Optional[float] = None        # chance of mirroring a picture; None: .5 in mode 'object', else 0
+    flip: Optional[Chance] = None       # chance of mirroring a picture; None: .5 in mode 'object', else 0
     reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
     masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
-    save_every: int = 500               # steps between checkpoints
-    keep: int = 0                       # how many checkpoints to keep, the newest; 0: all
-    validate_every: int = 0             # steps between drawings of some views; 0: never
-    validation_views: int = 4           # how many views
+    save_every: Count = 500             # steps between checkpoints
+    keep: Natural = 0                   # how many checkpoints to keep, the newest; 0: all
+    validate_every: Natural = 0         # steps between drawings of some views; 0: never
+    validation_views: Count = 4         # how many views
     validation_seeds: list[int] = field(default_factory=lambda: [0])     # one picture of each view for each seed
     validation_objects: list[str] = field(default_factory=list)          # mode 'scenes': which; none: the first
-    sampling_steps: int = 30            # of the sampler in validation
-    guidance: float = 7.5               # in validation
-    tracker: str = 'tensorboard'        # where losses and pictures are logged: 'tensorboard', 'wandb' or 'none'
+    sampling_steps: Sampling = 30       # of the sampler in validation
+    guidance: Factor = 7.5              # in validation
+    tracker: Tracker = 'tensorboard'    # where losses and pictures are logged: 'tensorboard', 'wandb' or 'none'
     device: str = 'auto'                # 'cpu', 'cuda' or 'auto'
-    precision: str = 'float32'          # of the frozen model: 'float32', 'bfloat16' or 'float16'
+    precision: Precision = 'float32'    # of the frozen model: 'float32', 'bfloat16' or 'float16'
     variant: Optional[str] = None       # of the model's files, such as 'fp16'
     revision: Optional[str] = None      # of a model from the hub
     gradient_checkpointing: bool = False    # compute twice rather than keep: less memory, more time

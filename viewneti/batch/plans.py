@@ -28,7 +28,8 @@ from tqdm.auto import tqdm
 
 from ..core import InputError, quoted, read_yaml
 from ..evaluation import evaluate
-from ..experiment import MODES, FitConfig, check_types, find_view_mapper, objects_of, open_scene, resolve
+from ..experiment import (MODES, FitConfig, decode_config, find_view_mapper, objects_of, open_scene,
+                                 resolve)
 from ..models import NETWORKS, check_model_folder, fetch_model, resolve_model
 from ..scenes import Scene
 from ..steering import OPTIONS
@@ -243,9 +244,7 @@ def config_for(
     for name in OF_BATCH:
         if name in values: raise InputError(f'{name}: found {quoted(values[name])}, expected none, since the batch gives each run its own')
     for name in values: known_name(name, get_type_hints(FitConfig), 'options')
-    check_types(values)
-    try: config = draccus.decode(FitConfig, values | dict(folder=str(folder)))
-    except Exception as e: raise InputError(f'options: {e}') from None
+    config = decode_config(values | dict(folder=str(folder)), 'options')
     if run.start_from: config.view_mapper = str(view_mapper)
     return config
 

@@ -6,7 +6,7 @@
 __all__ = ['COMPRESSION', 'ARCHITECTURE', 'CHANGEABLE', 'EXTRA_WORDS', 'SHEET', 'CARD', 'PretrainConfig', 'settle', 'processes',
            'own_rows', 'check_config', 'keep_config', 'draw_chunk', 'Chunks', 'stream_chunks', 'Pool', 'make_pool',
            'stream_pictures', 'learn_merges', 'make_tokenizer', 'strip_view', 'thin_view_words', 'caption_ids',
-           'Length', 'learning_rate', 'update_average', 'descend', 'as_matrix', 'orthogonal', 'BatchedMuon', 'Joint',
+           'Length', 'learning_rate', 'update_average', 'as_matrix', 'orthogonal', 'BatchedMuon', 'Joint',
            'make_optimizer', 'set_rate', 'save_stage', 'Steps', 'run_stage', 'build_autoencoder', 'autoencoder_loss',
            'compile_parts', 'crop_at', 'train_autoencoder', 'autoencoder_psnr', 'encode_pictures', 'stream_latents',
            'set_scaling', 'build_denoiser', 'stratified_timesteps', 'denoiser_loss', 'assemble', 'sample_sheet',
@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from accelerate import PartialState
-from accelerate.utils import broadcast, reduce
+from accelerate.utils import broadcast
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -37,7 +37,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..core import (InputError, load_state, mean_gradients, read_json, save_state, show_pictures,
+from ..core import (InputError, descend, load_state, read_json, save_state, show_pictures,
                            step_generator, write_json, write_whole)
 from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, Shots, VIEW_PHRASES,
                                      caption, random_camera, random_toy, render, shoot, turned)
@@ -352,24 +352,6 @@ def update_average(
     torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1-decay)
     for kept, now in zip(average.buffers(), module.buffers()): kept.copy_(now)
 
-# %% ../../nbs/embedded/01_pretraining.ipynb #525c7e7f
-def descend(
-    optimizer,
-    parameters: list,     # all that learn
-    loss: torch.Tensor,   # scalar: of this process's rows
-    state: PartialState,
-    look: bool = True,    # whether the loss is looked at; a GPU needs to wait for that
-) -> float:               # mean loss of all processes, None if not looked at; `FloatingPointError` if not finite
-    "One step down the gradient, clipped to length 1."
-    value = reduce(loss.detach(), 'mean').item() if look else None
-    if look and not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
-    loss.backward()
-    mean_gradients(parameters, state)
-    torch.nn.utils.clip_grad_norm_(parameters, 1.)
-    optimizer.step()
-    for p in parameters: p.grad = None
-    return value
-
 # %% ../../nbs/embedded/01_pretraining.ipynb #b68e77c5
 def as_matrix(
     x: torch.Tensor,   # [out, in] or [out, in, h, w]
@@ -491,19 +473,21 @@ class Steps:
     ) -> float:              # the loss, None if not looked at
         if self.graphed and self.plain == 3: return self.replayed(drawn, look)
         self.plain += 1      # the first steps set up what optimizers and libraries keep
-        if not self.graphed: return descend(self.optimizer, self.parameters, self.loss_of(*drawn), self.state, look)
+        if not self.graphed: return self.step(drawn, look)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            value = descend(self.optimizer, self.parameters, self.loss_of(*drawn), self.state, look)
+        with torch.cuda.stream(side): value = self.step(drawn, look)
         torch.cuda.current_stream().wait_stream(side)
         return value
+    def step(self, drawn, look):
+        def loss():
+            self.loss = self.loss_of(*drawn)
+            return self.loss
+        return descend(self.optimizer, self.parameters, [loss], self.state, clip=1., look=look)
     def record(self, drawn):
         self.kept, self.graph = [x.clone() for x in drawn], torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
-        with torch.cuda.graph(self.graph):
-            self.loss = self.loss_of(*self.kept)
-            descend(self.optimizer, self.parameters, self.loss, self.state, look=False)
+        with torch.cuda.graph(self.graph): self.step(self.kept, look=False)
     def replayed(self, drawn, look):
         if self.graph is None: self.record(drawn)    # nothing is computed while recording
         for kept, x in zip(self.kept, drawn): kept.copy_(x)
