@@ -145,7 +145,7 @@ def check_config(
     "Raise `InputError` unless it is JSON whose numbers are numbers, of a size that a model can have."
     for name, value in read_json(file).items():
         for x in value if isinstance(value, list) else [value]:
-            if isinstance(x, (int, float)) and not abs(x) <= MOST:
+            if x != x or type(x) is int and abs(x) > MOST:
                 raise InputError(f'{file}: {name}: found {quoted(x)}, expected a number of at most {MOST}')
 
 # %% ../nbs/05_backbones.ipynb #fe24e65c
@@ -208,7 +208,8 @@ def load_parts(
             parts[part], told = parts[part]
             for name in sorted(told.get('missing_keys', ())):  # these would be left empty, or drawn by chance
                 raise InputError(f'{folder}: part {part!r} has no weights for {name}')
-            parts[part].to(dtype).requires_grad_(False).eval()
+            parts[part].requires_grad_(False).eval()
+    parts['text_encoder'].to(dtype)
     tokens, rows = len(parts['tokenizer']), parts['text_encoder'].config.vocab_size
     if tokens > rows:
         raise InputError(f"{folder}: part 'tokenizer' has {tokens} tokens, expected {rows} as in part 'text_encoder'")

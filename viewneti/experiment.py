@@ -25,7 +25,8 @@ from .cameras import ENCODINGS
 from .configuration import FitConfig
 from .core import InputError, in_short, quoted, read_log, read_yaml, write_whole
 from .mappers import MAPPERS, Mapper, load_mapper
-from .models import ViewNeTI, check_device, read_concepts
+from .backbones import check_device
+from .models import ViewNeTI, read_concepts
 from .scenes import MAX_PIXELS, READERS, Scene, load_scene, natural_order
 
 # %% ../nbs/07_training_experiment.ipynb #c429ab02
