@@ -25,7 +25,8 @@ from .core import (InputError, decode, decode_arguments, in_short, load_state, q
                            save_state, write_whole)
 from .interruptions import sweep
 from .mappers import MAPPERS, Mapper, load_mapper
-from .models import ViewNeTI, check_device, read_concepts
+from .backbones import check_device
+from .models import ViewNeTI, read_concepts
 from .scenes import MAX_PIXELS, READERS, Scene, load_scene, natural_order
 
 # %% ../nbs/07_training_experiment.ipynb #c429ab02

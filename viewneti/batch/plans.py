@@ -30,7 +30,7 @@ from ..core import InputError, quoted, read_yaml
 from ..evaluation import evaluate
 from ..experiment import (MODES, FitConfig, decode_config, find_view_mapper, objects_of, open_scene,
                                  resolve)
-from ..models import NETWORKS, check_model_folder, fetch_model, resolve_model
+from ..backbones import NETWORKS, check_model_folder, fetch_model, resolve_model
 from ..scenes import Scene
 from ..steering import OPTIONS
 

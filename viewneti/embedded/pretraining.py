@@ -481,8 +481,9 @@ class Steps:
         return value
     def step(self, drawn, look):
         def loss():
-            self.loss = self.loss_of(*drawn)
-            return self.loss
+            loss = self.loss_of(*drawn)
+            self.loss = loss.detach()
+            return loss
         return descend(self.optimizer, self.parameters, [loss], self.state, clip=1., look=look)
     def record(self, drawn):
         self.kept, self.graph = [x.clone() for x in drawn], torch.cuda.CUDAGraph()

@@ -28,7 +28,8 @@ from .checkpoints import (AUGMENTATION_KEYS, MODE_NUMBERS, ORIGINAL_DEFAULTS, PR
                              save_original, split_concepts)
 from ..experiment import FitConfig, Run
 from ..mappers import load_mapper
-from ..models import MOVED_MODELS, ViewNeTI, read_concepts
+from ..backbones import MOVED_MODELS
+from ..models import ViewNeTI, read_concepts
 
 # %% ../../nbs/original/01_configurations.ipynb #1e58488b
 def field_types(
