@@ -6,7 +6,7 @@
 __all__ = ['DTU_TEST_SCANS', 'DTU_UNUSED_SCANS', 'DTU_TRAIN_SCANS', 'read_calibration', 'read_dtu', 'Finding', 'Report',
            'check_dtu']
 
-# %% ../../nbs/readers/dtu.ipynb #db078b94
+# %% ../../nbs/readers/dtu.ipynb #00c5d768
 import os, re, zipfile
 from dataclasses import dataclass
 from itertools import groupby
@@ -45,7 +45,7 @@ def pictures_by_light(folder # such as Rectified/scan9
         if m := re.fullmatch(r'rect_(\d+)_(\w+?)(_r\d+)?\.png', f.name): lights.setdefault(m[2], {})[int(m[1]) - 1] = f
     return lights
 
-# %% ../../nbs/readers/dtu.ipynb #6ad10a72
+# %% ../../nbs/readers/dtu.ipynb #d1f18e1b
 def read_dtu(path, # the folder of pictures, .../Rectified/scan114
              light=3, # 0 to 6, or 'max'; 3 has all lamps on
              masks='auto', # masks' folder, 'auto' for masks or idrmasks beside Rectified, 'none' to do without
@@ -68,7 +68,7 @@ def read_dtu(path, # the folder of pictures, .../Rectified/scan114
             raise InputError(f'{file}: expected the shape of {W}x{H} pixels, found {w}x{h}, which must be a crop')
     return Scene(path.name, path, 'dtu', views, [cameras[n] for n in sorted(cameras)], dtu_splits(), info)
 
-# %% ../../nbs/readers/dtu.ipynb #5f1b6c0e
+# %% ../../nbs/readers/dtu.ipynb #3934266b
 reader = Reader(lambda path: any(path.glob('rect_*.png')), read_dtu)
 
 # %% ../../nbs/readers/dtu.ipynb #8f895471

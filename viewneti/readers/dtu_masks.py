@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NOTE', 'METHOD', 'MaskSettings', 'recompute_masks', 'plot_mask_steps', 'write_masks']
 
-# %% ../../nbs/readers/dtu_masks.ipynb #a7689518
+# %% ../../nbs/readers/dtu_masks.ipynb #8d0f968f
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
