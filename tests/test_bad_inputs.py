@@ -1,9 +1,11 @@
-"""A part of the corpus of damaged and hostile files (tools/bad_inputs.py), and a test of the corpus itself.
+"""A part of the corpus of damaged and hostile files (tools/bad_inputs), and a test of the corpus itself.
 
 VIEWNETI_SLOW=1 (make test-slow) takes the whole corpus.
 """
 import os
+import pickle
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 pytest.importorskip("resource")  # limits of a process, which Windows has not
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/"tools"))
 import bad_inputs as corpus  # noqa: E402
+from viewneti.core import InputError  # noqa: E402
 
 SLOW = bool(os.environ.get("VIEWNETI_SLOW"))
 
@@ -32,12 +35,12 @@ def test_every_bad_file_is_refused_clearly_or_read():
     assert counted["all"]["tried"] == len(cases) == counted["all"]["refused"] + counted["all"]["read"]
 
 
-def refuse(words): raise corpus.InputError(words)
+def refuse(words): raise InputError(words)
 def write_outside(): Path("../outside").write_text("x")
-def sleep(): corpus.time.sleep(60)
+def sleep(): time.sleep(60)
 def die(): os._exit(3)
-def run_its_code(): return corpus.pickle.loads(Path("a.bin").read_bytes())
-def take_memory(): return bytearray(2*corpus.MEMORY)
+def run_its_code(): return pickle.loads(Path("a.bin").read_bytes())
+def take_memory(): return bytearray(2*corpus.running.MEMORY)
 
 
 FAULTS = {  # how a reader can fail, and what the corpus says of it
@@ -72,7 +75,7 @@ def tried(tmp_path):
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_corpus_notices(name, tried, monkeypatch):
     read, said = FAULTS[name]
-    if name == "a hang": monkeypatch.setattr(corpus, "SECONDS", 1)
+    if name == "a hang": monkeypatch.setattr(corpus.running, "SECONDS", 1)
     case = tried(read)
     assert case.outcome == "other" and said in case.message, case.message
 

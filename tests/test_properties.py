@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from viewneti import core, evaluation, experiment, protocol, scenes
 from viewneti.original import configurations
-from viewneti.readers import dtu
+from viewneti.readers import dtu, dtu_masks
 from viewneti.world import meter
 from viewneti.augmentation import draw_crop
 from viewneti.cameras import (Camera, Encoding, ProjectionEncoding, SphericalEncoding, check_size, orbit,
@@ -180,7 +180,7 @@ READERS = {
     "log": ("log.jsonl", core.read_log), "tensors": ("a.safetensors", core.read_tensors),
     "mapper": ("a.safetensors", load_mapper), "mappers.json": ("mappers.json", lambda f: read_concepts(f.parent)),
     "calibration": ("pos_001.txt", read_projection), "calibrations": ("pos_001.txt",
-                                                                      lambda f: scenes.read_calibration(f.parent)),
+                                                                      lambda f: dtu.read_calibration(f.parent)),
     "picture": ("a.png", scenes.load_picture), "size of a picture": ("a.png", scenes.picture_size),
     "mask": ("a.png", scenes.load_mask),
     "scene.json": ("scene.json", lambda f: scenes.read_info(f.parent)),
@@ -192,7 +192,7 @@ READERS = {
     "scores": ("metrics.json", evaluation.read_metrics), "rows of scores": ("metrics.json",
             lambda f: protocol.file_rows(f, "scene")),
     "predictions": ("a.safetensors", evaluation.load_predictions), "judge": ("a.safetensors", meter.load_judge),
-    "points": ("a.ply", dtu.read_points), "plane": ("a.mat", dtu.read_plane)}
+    "points": ("a.ply", dtu_masks.read_points), "plane": ("a.mat", dtu_masks.read_plane)}
 
 
 def draccus_fit(file):

@@ -997,7 +997,7 @@ class MasksOptions:
 @command('masks', MasksOptions, 'folder', 'the same command makes what is left')
 def masks(options: MasksOptions):
     "Recompute approximate masks from DTU's own point clouds."
-    from viewneti.readers.dtu import MaskSettings, write_masks
+    from viewneti.readers.dtu_masks import MaskSettings, write_masks
     if not options.scans: raise UserError('scans: expected some, such as scan9 scan114, found none')
     settings = MaskSettings(table=options.table)
     folders = [write_masks(options.folder, s, options.out, None, width_height(options.size), settings)

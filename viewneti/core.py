@@ -49,7 +49,7 @@ def quoted(x)->str: # on one line
 #: pydantic's name for what is wrong -> what was expected, with the limits that it knows
 _EXPECTED = dict(
     int_type='a whole number', int_from_float='a whole number', float_type='a number', finite_number='a finite number',
-    bool_type='true or false', string_type='text', list_type='a list', tuple_type='a list', dict_type='names and values',
+    bool_type='true or false', string_type='text', list_type='a list', tuple_type='a list', dict_type='names and values', model_type='names and values',
     missing='a value', unexpected_keyword_argument='no such field', extra_forbidden='no such field', none_required='nothing',
     greater_than='a number above {gt}', greater_than_equal='a number of at least {ge}', less_than='a number below {lt}',
     less_than_equal='a number of at most {le}', literal_error='{expected}', too_short='at least {min_length} of them',
