@@ -45,7 +45,7 @@ from scipy.io import savemat  # noqa: E402
 
 import viewneti.original.checkpoints as compat  # noqa: E402
 import viewneti.original.configurations as configurations  # noqa: E402
-from viewneti import cli, evaluation, experiment, protocol, scenes, training  # noqa: E402
+from viewneti import cli, evaluation, experiment, scenes, tables, training  # noqa: E402
 from viewneti.batch import plans  # noqa: E402
 from viewneti.readers import dtu  # noqa: E402
 from viewneti.world import meter, pretraining, toys  # noqa: E402
@@ -588,7 +588,7 @@ def good_model(model):
 
 def read_evaluation():
     run = experiment.Run("run")
-    return each(lambda: evaluation.read_results("run", 3), lambda: protocol.summary_markdown(protocol.summarize("run")),
+    return each(lambda: evaluation.read_results("run", 3), lambda: tables.summary_markdown(tables.summarize("run")),
                 lambda: evaluation.evaluate(run, steps=1, guidance=1., masks="none", meter="none", progress=False,
                                             again=False))
 
@@ -1058,7 +1058,7 @@ def bad_paths():
                    load_original=lambda p: compat.load_original(p or "nowhere"),
                    read_results=lambda p: evaluation.read_results(p or "nowhere"),
                    load_predictions=evaluation.load_predictions,
-                   find_runs=lambda p: protocol.find_runs(p or "nowhere"),
+                   find_runs=lambda p: evaluation.find_runs(p or "nowhere"),
                    find_view_mapper=lambda p: experiment.find_view_mapper(p or "nowhere"),
                    from_pretrained=lambda p: ViewNeTI.from_pretrained(p or "?"),
                    read_yaml=configurations.read_yaml, read_points=dtu.read_points,
