@@ -95,7 +95,7 @@ def score_rows(
 def file_rows(
     file,       # metrics.json
     mode: str,  # of the run
-) -> tuple:     # the results, and their rows; `InputError` naming the file where it lacks a score, or has something else
+) -> tuple:     # the results, and their rows; `InputError` naming the file where it lacks a score, or holds others
     "The rows of a file of results."
     results = read_metrics(file)
     try: rows = score_rows(results, mode=mode, file=str(file))
