@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.torch import save_file
 
-from viewneti import core, evaluation, experiment, protocol, scenes
+from viewneti import core, evaluation, experiment, scenes, tables
 from viewneti.original import configurations
 from viewneti.readers import dtu, dtu_masks
 from viewneti.world import meter
@@ -190,7 +190,7 @@ READERS = {
     "configuration": ("fit.yaml", lambda f: draccus_fit(f)), "original's configuration": ("a.yaml",
             configurations.read_original_config),
     "scores": ("metrics.json", evaluation.read_metrics), "rows of scores": ("metrics.json",
-            lambda f: protocol.file_rows(f, "scene")),
+            lambda f: tables.file_rows(f, "scene")),
     "predictions": ("a.safetensors", evaluation.load_predictions), "judge": ("a.safetensors", meter.load_judge),
     "points": ("a.ply", dtu_masks.read_points), "plane": ("a.mat", dtu_masks.read_plane)}
 

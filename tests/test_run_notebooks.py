@@ -173,7 +173,7 @@ def test_evaluation_reports_scores(chain):
     text, pictures = shown(execute("evaluate", folder, folder/"evaluate.ipynb", run="runs/few", sampling_steps=2, seeds=[0, 4],
                                    options=dict(background="white")))
     assert pictures == 1 and "| background | white |" in text and "| checkpoint | step 2 |" in text
-    assert re.search(r"\| PSNR \| [\d.]+ \| [\d.]+ \| [\d.]+ \|", text) and "| by the meter |" in text
+    assert re.search(r"\| PSNR \| [\d.]+ \| [\d.]+ \| [\d.]+ \|", text) and "| camera error, median, degrees |" in text
     assert text.index("| seeds | [0, 4] |") < text.index("<details>")
     assert "| scores | runs/few/evaluation/metrics.json |" in text and (folder/"runs/few/evaluation/metrics.json").is_file()
     check_private(text, folder)

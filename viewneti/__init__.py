@@ -24,7 +24,7 @@ _NAMES = {
     'experiment': ['Run'],
     'training': ['fit'],
     'evaluation': ['evaluate'],
-    'protocol': ['summarize'],
+    'tables': ['summarize'],
     'manifold': ['manifold_figures'],
     'steering': ['study'],
     'explorer': ['explore', 'static_explorer'],

@@ -460,7 +460,7 @@ class EnvironmentOptions:
 def check_environment(options: EnvironmentOptions):
     "Show versions, device, memory, and what is installed of models."
     import torch
-    from viewneti.evaluation import vgg_file
+    from viewneti.metrics import vgg_file
     from viewneti.models import resolve_model
     gpu, tiny = torch.cuda.is_available(), resolve_model('tiny')
     memory = os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')
@@ -765,12 +765,11 @@ def tell_results(
 @command('evaluate', EvaluateOptions, 'run', 'the same command measures what is left', evaluate_options)
 def evaluate(options: EvaluateOptions):
     "Draw the test views of runs and compare them with the truth."
-    from viewneti.evaluation import evaluate
-    from viewneti.protocol import evaluate_runs, find_runs
+    from viewneti.evaluation import evaluate, evaluate_runs, find_runs
     settings = asdict(options) | dict(size=width_height(options.size), draw_size=width_height(options.draw_size),
                                       device=None if options.device == 'auto' else options.device)
     runs, step, every = find_runs(settings.pop('run')), settings.pop('step'), settings.pop('all_steps')
-    if len(runs) == 1 and not every: found = {(str(runs[0].folder), step): evaluate(runs[0], step, **settings)}
+    if len(runs) == 1 and not every: found = {(str(runs[0].folder), step): evaluate(runs[0], step=step, **settings)}
     else: found = evaluate_runs(runs, 'all' if every else step, **settings)
     last = {folder: scores for (folder, _), scores in found.items()}
     for run in runs: tell_results(run, last[str(run.folder)])
@@ -786,7 +785,7 @@ class SummarizeOptions:
 @command('summarize', SummarizeOptions, 'runs')
 def summarize(options: SummarizeOptions):
     "One table of the scores of many runs: the mean over scans, by training views, step and seed."
-    from viewneti.protocol import summarize, summary_markdown, write_summary
+    from viewneti.tables import summarize, summary_markdown, write_summary
     rows = summarize(options.runs)
     files = write_summary(rows, options.folder or (options.runs if Path(options.runs).is_dir() else '.'))
     print(summary_markdown(rows))

@@ -27,13 +27,13 @@ from tqdm.auto import tqdm
 
 from .cameras import Camera, Encoding, camera_path, measure_camera
 from .core import InputError, PALETTE, STYLE, read_json, show_pictures, write_json, write_whole
-from .evaluation import (checkpoint_digest, chosen_objects, drawing_size, meter_for, meter_name, mse_distances,
-                                 without_infinity)
+from .evaluation import checkpoint_digest, chosen_objects, drawing_size, without_infinity
 from .experiment import MODES, Run
 from .injection import cross_attention_names
 from .interruptions import explained, only_one
 from .manifold import camera_at, cameras_at, manifold_figures, manifold_numbers, rig_places
 from .mappers import MapperOutput
+from .metrics import meter_for, meter_name, mse_distances
 from .models import ViewNeTI, starting_noise
 from .scenes import Scene, true_pictures
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import viewneti.original.checkpoints as compat
 import viewneti.original.configurations as configurations
-from viewneti import evaluation, experiment, protocol, scenes
+from viewneti import evaluation, experiment, tables, scenes
 from viewneti.core import read_json
 from viewneti.mappers import load_mapper
 from viewneti.models import ViewNeTI
@@ -26,7 +26,7 @@ def bad_paths():
                    load_original=lambda p: compat.load_original(p or "nowhere"),
                    read_results=lambda p: evaluation.read_results(p or "nowhere"),
                    load_predictions=evaluation.load_predictions,
-                   find_runs=lambda p: protocol.find_runs(p or "nowhere"),
+                   find_runs=lambda p: evaluation.find_runs(p or "nowhere"),
                    find_view_mapper=lambda p: experiment.find_view_mapper(p or "nowhere"),
                    from_pretrained=lambda p: ViewNeTI.from_pretrained(p or "?"),
                    read_yaml=configurations.read_yaml, read_points=dtu_masks.read_points,

@@ -1,7 +1,7 @@
 """Scores and drawn pictures."""
 import torch
 
-from viewneti import evaluation, experiment, protocol
+from viewneti import evaluation, experiment, tables
 
 from .corpus import DEEP, GONE, JSON_BOMBS, BYTES, add, bombs, edit, expect, kind, put, wrong_types
 from .reading import each
@@ -10,7 +10,7 @@ from .tensors import bad_tensors, tensors
 
 def read_evaluation():
     run = experiment.Run("run")
-    return each(lambda: evaluation.read_results("run", 3), lambda: protocol.summary_markdown(protocol.summarize("run")),
+    return each(lambda: evaluation.read_results("run", 3), lambda: tables.summary_markdown(tables.summarize("run")),
                 lambda: evaluation.evaluate(run, steps=1, guidance=1., masks="none", meter="none", progress=False,
                                             again=False))
 

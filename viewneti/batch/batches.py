@@ -24,7 +24,7 @@ from ..core import InputError, in_short, quoted, read_json, write_json, write_wh
 from ..evaluation import load_predictions, read_results
 from .executors import device_places, fetch, open_results, read_state, run_local, run_ray, run_slurm
 from ..interruptions import check_room, explained, free_room, in_megabytes, only_one
-from ..protocol import markdown_table, write_csv
+from ..tables import markdown_table, write_csv
 from .plans import choose_at_once, jobs_of, read_plan
 from ..training import read_progress
 

@@ -10,7 +10,7 @@ __all__ = ['EXECUTORS', 'OF_BATCH', 'MEASURES', 'OF_NO_RESULT', 'NOTEBOOKS', 'co
            'memory_need', 'disk_need', 'free_memory', 'choose_at_once', 'check_run', 'jobs_of']
 
 # %% ../../nbs/batch/00_plans.ipynb #dc087447
-import difflib, hashlib, inspect, itertools, json, math, re
+import difflib, hashlib, itertools, json, math, re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
@@ -27,7 +27,7 @@ from fastcore.basics import listify
 from tqdm.auto import tqdm
 
 from ..core import InputError, quoted, read_yaml
-from ..evaluation import evaluate
+from ..configuration import EvalConfig
 from ..experiment import (MODES, FitConfig, decode_config, find_view_mapper, objects_of, open_scene,
                                  resolve)
 from ..backbones import NETWORKS, check_model_folder, fetch_model, resolve_model
@@ -220,7 +220,7 @@ def expand(
 
 # %% ../../nbs/batch/00_plans.ipynb #4f688915
 OF_BATCH = ('folder',)  # options that the batch gives itself
-MEASURES = dict(evaluation={*inspect.signature(evaluate).parameters} - {'run', 'progress', 'steps'} | {'sampling_steps'},
+MEASURES = dict(evaluation={f.name for f in fields(EvalConfig)} - {'steps'} | {'sampling_steps'},
                 manifold={'object', 'step', 'sampling_steps', *OPTIONS})  # what is measured -> options
 
 def measure_options(
