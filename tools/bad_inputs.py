@@ -47,6 +47,7 @@ import viewneti.original.checkpoints as compat  # noqa: E402
 import viewneti.original.configurations as configurations  # noqa: E402
 from viewneti import cli, evaluation, experiment, protocol, scenes, training  # noqa: E402
 from viewneti.batch import plans  # noqa: E402
+from viewneti.original.commands import train_options  # noqa: E402
 from viewneti.readers import dtu  # noqa: E402
 from viewneti.world import meter, pretraining, toys  # noqa: E402
 from viewneti.cameras import ProjectionEncoding  # noqa: E402
@@ -549,8 +550,9 @@ def good_mapper(m):
     return finite(*(x.detach() for x in answer))
 
 
-def read_fit(): return experiment.resolve(cli.train_options(experiment.FitConfig, ["--config_path", "fit.yaml"],
-                                                            "scene"))
+def read_fit():
+    translated = train_options(["--config_path", "fit.yaml"])
+    return experiment.resolve(translated or experiment.FitConfig(**cli.read_options(experiment.FitConfig, "fit.yaml")))
 
 
 def read_batch_plan():

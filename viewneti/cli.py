@@ -11,9 +11,9 @@ __all__ = ['WORDS', 'COMMANDS', 'GROUPS', 'TRANSLATORS', 'app', 'SCORES', 'cell'
            'tell_results', 'evaluate', 'SummarizeOptions', 'summarize', 'ManifoldOptions', 'highlights', 'manifold',
            'ExploreOptions', 'explorer_notebook', 'explore']
 
-# %% ../nbs/12_cli.ipynb #dcd929fc
+# %% ../nbs/12_cli.ipynb #7a2ff3c2
 import contextlib, difflib, errno, functools, inspect, io, os, platform, re, statistics, sys, tokenize, typing
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
@@ -32,7 +32,7 @@ def cell(
     if isinstance(value, (list, tuple)): return ' '.join(cell(v) for v in value)
     return str(value)
 
-# %% ../nbs/12_cli.ipynb #520d61b8
+# %% ../nbs/12_cli.ipynb #58127f28
 def table(
     rows: list,  # of lists of values
     header=(),   # names of the columns
@@ -50,7 +50,7 @@ def table(
     with paper.capture() as shown: paper.print(made)
     return '\n'.join(line.rstrip() for line in shown.get().splitlines())
 
-# %% ../nbs/12_cli.ipynb #29f2a391
+# %% ../nbs/12_cli.ipynb #3689d6a1
 class UserError(ValueError):
     "Something that the user can put right; the message is the one sentence that is shown."
 
@@ -65,7 +65,7 @@ def in_words(
     if NoneType in inner: return f'{in_words(inner[0])} or none'
     return {int: 'whole numbers', float: 'numbers', str: 'words'}[inner[0]]
 
-# %% ../nbs/12_cli.ipynb #74c6c3d6
+# %% ../nbs/12_cli.ipynb #3061d639
 def to_value(
     kind,        # the type that the option has
     raw,         # what a file or the command line gave
@@ -79,15 +79,16 @@ def to_value(
     except ValidationError: pass
     raise UserError(f"{where}: expected {in_words(kind)}, found {'nothing' if raw is None else repr(raw)}")
 
-# %% ../nbs/12_cli.ipynb #cefd4cd4
+# %% ../nbs/12_cli.ipynb #2f3fbe48
 def from_words(
     kind,    # the type that the option has
     name,    # of the option, where a value stands without it
     _,       # the type that cyclopts was told
-    tokens,  # of cyclopts: `value` and `keyword` each
+    tokens,  # of cyclopts: `value`, `keyword` and `index` each
 ):           # the value; `UserError` when it is of another type
     "One option's value from the words of a command line."
-    raw, where, many = [t.value for t in tokens], tokens[0].keyword or name, 'list' in str(kind)
+    begin = max(i for i, t in enumerate(tokens) if not t.index)  # said twice, the last counts
+    raw, where, many = [t.value for t in tokens[begin:]], tokens[0].keyword or name, 'list' in str(kind)
     if NoneType in typing.get_args(kind) and raw[-1].lower() == 'none': return None
     if many and len(raw) == 1 and raw[0].startswith('['):
         import yaml
@@ -103,7 +104,7 @@ def closest(
     near = difflib.get_close_matches(str(name), known, 1)
     return f'; did you mean {near[0]}?' if near else ''
 
-# %% ../nbs/12_cli.ipynb #b360f2ab
+# %% ../nbs/12_cli.ipynb #f661b829
 def read_options(
     options: type,  # a dataclass
     path,           # a YAML or JSON file
@@ -117,21 +118,22 @@ def read_options(
         raise UserError(f'{path}: expected options of the command, found {name!r}{closest(name, sorted(known))}')
     return {name: to_value(kinds[name], raw, f'{path}: {name}') for name, raw in found.items()}
 
-# %% ../nbs/12_cli.ipynb #4a990d8e
+# %% ../nbs/12_cli.ipynb #2ea0e274
 def comments(
     options: type,  # a dataclass
-) -> dict:          # empty if its source cannot be found, as in a notebook
-    "The comments beside the fields of a dataclass, whole."
+) -> dict:          # field -> text; without its own fields if the source cannot be found, as in a notebook
+    "The comments beside the fields of a dataclass and of those that it inherits, whole."
+    above = comments(options.__base__) if is_dataclass(options.__base__) else {}
     try: source = inspect.getsource(sys.modules[options.__module__])
-    except (OSError, TypeError): return {}
-    own = re.search(rf'^class {options.__name__}\b.*?(?=^\S|\Z)', source, re.M|re.S)
+    except (OSError, TypeError): return above
     found, name = {}, ''
+    own = re.search(rf'^class {options.__name__}\b.*?(?=^\S|\Z)', source, re.M|re.S)
     for token in tokenize.generate_tokens(io.StringIO(own[0] if own else '').readline):
         if token.type == tokenize.NAME and token.start[1] == 4: name = token.string
         if token.type == tokenize.COMMENT: found[name] = f"{found.get(name, '')} {token.string.lstrip('# ')}".strip()
-    return found
+    return above | found
 
-# %% ../nbs/12_cli.ipynb #3024f360
+# %% ../nbs/12_cli.ipynb #5c13d29c
 def parameter(
     f,           # a field of a dataclass
     kind,        # its type
@@ -146,7 +148,7 @@ def parameter(
     place = inspect.Parameter.POSITIONAL_OR_KEYWORD if first else inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(f.name, place, default=default, annotation=Annotated[told, how])
 
-# %% ../nbs/12_cli.ipynb #5db17218
+# %% ../nbs/12_cli.ipynb #dc2b6c57
 class Command:
     "A function of one dataclass, to be called with its fields."
     def __init__(self, act, options, first, again, needed):
@@ -192,7 +194,7 @@ def file_trouble(
     where = f'{error.filename}: ' if error.filename else ''
     return f'{where}{reasons.get(error.errno, error.strerror or str(error))}'
 
-# %% ../nbs/12_cli.ipynb #8595337c
+# %% ../nbs/12_cli.ipynb #e85586e4
 def run(
     act,      # a function of the options
     options,  # an instance of a dataclass
@@ -209,7 +211,7 @@ def run(
         if e.errno is None: raise
         raise UserError(file_trouble(e)) from e
 
-# %% ../nbs/12_cli.ipynb #05fb3ec7
+# %% ../nbs/12_cli.ipynb #ef13adea
 #: Commands, and where they are: 'module:name' of a `Command` or of an `App`
 COMMANDS = {
     'demo': 'viewneti.world.commands:demo', 'explore': 'viewneti.cli:explore', 'train': 'viewneti.cli:train',
@@ -226,7 +228,7 @@ GROUPS = dict(check='Look before a long run; nothing is changed.')
 TRANSLATORS = dict(train='viewneti.original.commands:train_options',
                    evaluate='viewneti.original.commands:evaluate_options')
 
-# %% ../nbs/12_cli.ipynb #54a166ec
+# %% ../nbs/12_cli.ipynb #20f78df9
 def build_app(
     commands: dict = COMMANDS,
 ) -> App:
@@ -244,7 +246,7 @@ def build_app(
 
 app = build_app()
 
-# %% ../nbs/12_cli.ipynb #2e3f7c04
+# %% ../nbs/12_cli.ipynb #97778840
 def understand(
     words: list,       # of the command line
     app: App = app,
@@ -266,7 +268,7 @@ def understand(
         raise UserError(f'{words[0]}: expected a command, found nothing; viewneti {words[0]} --help lists them')
     return found, bound.arguments
 
-# %% ../nbs/12_cli.ipynb #e32aae86
+# %% ../nbs/12_cli.ipynb #15d0a48a
 def main(
     argv: list = None,  # words of the command line; the process's own otherwise
 ) -> int:               # exit code: 0 done, 2 bad input, 130 stopped by SIGINT, 143 by SIGTERM
@@ -368,7 +370,7 @@ def check_scene(options: CheckSceneOptions):
             ['training views', numbers(scene.train)], ['test views', numbers(scene.test)]]
     print(table(rows))
 
-# %% ../nbs/12_cli.ipynb #640780f3
+# %% ../nbs/12_cli.ipynb #e7988018
 @command('viewneti.configuration:FitConfig', 'scene', 'the same command goes on from the step that was saved last',
          needed=False)
 def train(config):
