@@ -11,7 +11,7 @@ __all__ = ['WORDS', 'COMMANDS', 'GROUPS', 'TRANSLATORS', 'app', 'SCORES', 'cell'
            'tell_results', 'evaluate', 'SummarizeOptions', 'summarize', 'ManifoldOptions', 'highlights', 'manifold',
            'ExploreOptions', 'explorer_notebook', 'explore']
 
-# %% ../nbs/12_cli.ipynb #7a2ff3c2
+# %% ../nbs/12_cli.ipynb #53672e10
 import contextlib, difflib, errno, functools, inspect, io, os, platform, re, statistics, sys, tokenize, typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.metadata import version
@@ -32,7 +32,7 @@ def cell(
     if isinstance(value, (list, tuple)): return ' '.join(cell(v) for v in value)
     return str(value)
 
-# %% ../nbs/12_cli.ipynb #58127f28
+# %% ../nbs/12_cli.ipynb #93971d14
 def table(
     rows: list,  # of lists of values
     header=(),   # names of the columns
@@ -46,11 +46,11 @@ def table(
         made.add_column(header[i] if header else '', justify='right' if number else 'left', overflow='fold')
     for row in rows: made.add_row(*map(cell, row))
     paper = console.Console(width=None if sys.stdout.isatty() else 10_000, markup=False, emoji=False,
-                            highlight=False, force_jupyter=False)
+                            highlight=False, force_jupyter=False, force_terminal=False)
     with paper.capture() as shown: paper.print(made)
     return '\n'.join(line.rstrip() for line in shown.get().splitlines())
 
-# %% ../nbs/12_cli.ipynb #3689d6a1
+# %% ../nbs/12_cli.ipynb #e18ff4d2
 class UserError(ValueError):
     "Something that the user can put right; the message is the one sentence that is shown."
 
@@ -65,7 +65,7 @@ def in_words(
     if NoneType in inner: return f'{in_words(inner[0])} or none'
     return {int: 'whole numbers', float: 'numbers', str: 'words'}[inner[0]]
 
-# %% ../nbs/12_cli.ipynb #3061d639
+# %% ../nbs/12_cli.ipynb #4714755b
 def to_value(
     kind,        # the type that the option has
     raw,         # what a file or the command line gave
@@ -79,7 +79,7 @@ def to_value(
     except ValidationError: pass
     raise UserError(f"{where}: expected {in_words(kind)}, found {'nothing' if raw is None else repr(raw)}")
 
-# %% ../nbs/12_cli.ipynb #2f3fbe48
+# %% ../nbs/12_cli.ipynb #60665b3a
 def from_words(
     kind,    # the type that the option has
     name,    # of the option, where a value stands without it
@@ -104,7 +104,7 @@ def closest(
     near = difflib.get_close_matches(str(name), known, 1)
     return f'; did you mean {near[0]}?' if near else ''
 
-# %% ../nbs/12_cli.ipynb #f661b829
+# %% ../nbs/12_cli.ipynb #0e326349
 def read_options(
     options: type,  # a dataclass
     path,           # a YAML or JSON file
@@ -118,7 +118,7 @@ def read_options(
         raise UserError(f'{path}: expected options of the command, found {name!r}{closest(name, sorted(known))}')
     return {name: to_value(kinds[name], raw, f'{path}: {name}') for name, raw in found.items()}
 
-# %% ../nbs/12_cli.ipynb #2ea0e274
+# %% ../nbs/12_cli.ipynb #a2795ac4
 def comments(
     options: type,  # a dataclass
 ) -> dict:          # field -> text; without its own fields if the source cannot be found, as in a notebook
@@ -133,7 +133,7 @@ def comments(
         if token.type == tokenize.COMMENT: found[name] = f"{found.get(name, '')} {token.string.lstrip('# ')}".strip()
     return above | found
 
-# %% ../nbs/12_cli.ipynb #5c13d29c
+# %% ../nbs/12_cli.ipynb #75fd7e3b
 def parameter(
     f,           # a field of a dataclass
     kind,        # its type
@@ -148,7 +148,7 @@ def parameter(
     place = inspect.Parameter.POSITIONAL_OR_KEYWORD if first else inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(f.name, place, default=default, annotation=Annotated[told, how])
 
-# %% ../nbs/12_cli.ipynb #dc2b6c57
+# %% ../nbs/12_cli.ipynb #ed402b4c
 class Command:
     "A function of one dataclass, to be called with its fields."
     def __init__(self, act, options, first, again, needed):
@@ -194,7 +194,7 @@ def file_trouble(
     where = f'{error.filename}: ' if error.filename else ''
     return f'{where}{reasons.get(error.errno, error.strerror or str(error))}'
 
-# %% ../nbs/12_cli.ipynb #e85586e4
+# %% ../nbs/12_cli.ipynb #34c9517e
 def run(
     act,      # a function of the options
     options,  # an instance of a dataclass
@@ -211,7 +211,7 @@ def run(
         if e.errno is None: raise
         raise UserError(file_trouble(e)) from e
 
-# %% ../nbs/12_cli.ipynb #ef13adea
+# %% ../nbs/12_cli.ipynb #c93ad025
 #: Commands, and where they are: 'module:name' of a `Command` or of an `App`
 COMMANDS = {
     'demo': 'viewneti.world.commands:demo', 'explore': 'viewneti.cli:explore', 'train': 'viewneti.cli:train',
@@ -228,7 +228,7 @@ GROUPS = dict(check='Look before a long run; nothing is changed.')
 TRANSLATORS = dict(train='viewneti.original.commands:train_options',
                    evaluate='viewneti.original.commands:evaluate_options')
 
-# %% ../nbs/12_cli.ipynb #20f78df9
+# %% ../nbs/12_cli.ipynb #34911dbf
 def build_app(
     commands: dict = COMMANDS,
 ) -> App:
@@ -246,7 +246,7 @@ def build_app(
 
 app = build_app()
 
-# %% ../nbs/12_cli.ipynb #97778840
+# %% ../nbs/12_cli.ipynb #789c3671
 def understand(
     words: list,       # of the command line
     app: App = app,
@@ -256,7 +256,8 @@ def understand(
     ready = resolve_name(translate)(words[1:]) if translate else None
     if ready is not None: return resolve_name(COMMANDS[words[0]]), dict(ready=ready)
     from rich.console import Console
-    words, console = ['--help'] if words == ['help'] else words, Console(force_jupyter=False)
+    words = ['--help'] if words == ['help'] else words
+    console = Console(force_jupyter=False, force_terminal=sys.stdout.isatty())
     try: found, bound, _ = app.parse_args(words, console=console, exit_on_error=False, print_error=False)
     except CycloptsError as e:
         if isinstance(e.__cause__, UserError): raise e.__cause__ from None
@@ -268,7 +269,7 @@ def understand(
         raise UserError(f'{words[0]}: expected a command, found nothing; viewneti {words[0]} --help lists them')
     return found, bound.arguments
 
-# %% ../nbs/12_cli.ipynb #15d0a48a
+# %% ../nbs/12_cli.ipynb #bf3d59ba
 def main(
     argv: list = None,  # words of the command line; the process's own otherwise
 ) -> int:               # exit code: 0 done, 2 bad input, 130 stopped by SIGINT, 143 by SIGTERM
@@ -370,7 +371,7 @@ def check_scene(options: CheckSceneOptions):
             ['training views', numbers(scene.train)], ['test views', numbers(scene.test)]]
     print(table(rows))
 
-# %% ../nbs/12_cli.ipynb #e7988018
+# %% ../nbs/12_cli.ipynb #5ef45917
 @command('viewneti.configuration:FitConfig', 'scene', 'the same command goes on from the step that was saved last',
          needed=False)
 def train(config):
