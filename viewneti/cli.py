@@ -223,8 +223,8 @@ COMMANDS = {
     'check dtu': 'viewneti.readers.commands:check_dtu', 'check parity': 'viewneti.original.commands:check_parity'}
 #: Groups whose commands stand in different places
 GROUPS = dict(check='Look before a long run; nothing is changed.')
-#: Commands that understand another program's words too: 'module:name' of a function of words, whose answer is options, or
-#: None where they are ours
+#: Commands that understand another program's words too: 'module:name' of a function of words, which gives options,
+#: or None where the words are ours
 TRANSLATORS = dict(train='viewneti.original.commands:train_options',
                    evaluate='viewneti.original.commands:evaluate_options')
 
@@ -233,8 +233,8 @@ def build_app(
     commands: dict = COMMANDS,
 ) -> App:
     "The program, without anything that it does."
-    app = App('viewneti', help='Learn view tokens for frozen text-to-image models, and measure how well they control the '
-              'camera.', help_format='plaintext', version=lambda: f"viewneti {version('viewneti')}",
+    about = 'Learn view tokens for frozen text-to-image models, and measure how well they control the camera.'
+    app = App('viewneti', help=about, help_format='plaintext', version=lambda: f"viewneti {version('viewneti')}",
               default_parameter=Parameter(consume_multiple=1, negative=(), allow_repeating=True, json_list=False,
                                           name_transform=str))
     for name, where in commands.items():
