@@ -292,7 +292,8 @@ def main(
         print(f"\nviewneti: stopped; {getattr(command, 'again', 'nothing was done')}", file=sys.stderr)
         return 143 if isinstance(e, SystemExit) else 130
 
-if __name__ == '__main__' and '__file__' in globals(): sys.exit(main())  # python -m viewneti.cli
+if __name__ == '__main__' and '__file__' in globals():  # python -m viewneti.cli: commands know the module by its name
+    sys.exit(resolve_name('viewneti.cli:main')())
 
 # %% ../nbs/12_cli.ipynb #98a3fa73
 def width_height(
