@@ -196,8 +196,10 @@ READERS = {
 
 
 def draccus_fit(file):
-    from viewneti.cli import UserError, train_options
-    try: return train_options(experiment.FitConfig, ["--config_path", str(file)], "scene")
+    from viewneti.cli import UserError, read_options
+    from viewneti.original.commands import train_options
+    fit = experiment.FitConfig
+    try: return train_options(["--config_path", str(file)]) or fit(**read_options(fit, file))
     except UserError as e: raise InputError(str(e)) from None
 
 

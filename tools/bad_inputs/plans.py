@@ -4,12 +4,14 @@ import yaml
 from viewneti import cli, experiment
 from viewneti.batch import plans
 from viewneti.core import InputError
+from viewneti.original.commands import train_options
 
 from .corpus import CASES, YAML_BOMBS, add, bombs, edit_yaml, expect, kind, wrong_types
 
 
-def read_fit(): return experiment.resolve(cli.train_options(experiment.FitConfig, ["--config_path", "fit.yaml"],
-                                                            "scene"))
+def read_fit():
+    translated = train_options(["--config_path", "fit.yaml"])
+    return experiment.resolve(translated or experiment.FitConfig(**cli.read_options(experiment.FitConfig, "fit.yaml")))
 
 
 def read_batch_plan():

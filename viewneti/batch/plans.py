@@ -303,7 +303,7 @@ def model_digest(
     read = lambda f: file_digest(f) if f.stat().st_size <= most else f.stat().st_size
     return digest([[str(f.relative_to(folder)), read(f)] for f in files])
 
-OF_NO_RESULT = ('__init__', '_modidx', 'plans', 'executors', 'batches', 'cli', 'explorer')  # modules that change no number
+OF_NO_RESULT = ('__init__', '_modidx', 'plans', 'executors', 'batches', 'cli', 'commands', 'explorer')  # modules that change no number
 
 @lru_cache
 def code_digest() -> str:

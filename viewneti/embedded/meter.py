@@ -7,12 +7,11 @@ __all__ = ['in_bytes', 'DISTORTIONS', 'SHAPE_ONLY', 'SYMMETRIC', 'OTHERS', 'NUDG
            'NAMES', 'SCALES', 'BINS', 'LEVELS', 'SAYS', 'MAKES', 'SHIPPED', 'METERS', 'Measured', 'around', 'held_out',
            'through', 'load_autoencoder', 'maybe', 'distort', 'without_object', 'blotches', 'scrambled',
            'other_pictures', 'posed', 'weights', 'smooth', 'mismatch', 'look_around', 'sensitivity', 'refine',
-           'far_starts', 'explained', 'search_camera', 'facts', 'MeterConfig', 'draw_examples', 'example_pool',
-           'draw_batch', 'conv_norm', 'Meter', 'SecondMeter', 'azimuth_target', 'peak', 'quantile_loss',
-           'reading_errors', 'meter_loss', 'read', 'three_kinds', 'calibrate', 'interval_shares', 'train_network',
-           'new_network', 'save_network', 'train_meter', 'read_weights', 'load_meter', 'Judge', 'train_judge',
-           'load_judge', 'read_words', 'as_measured', 'read_camera', 'in_scene', 'by_network', 'measure_camera',
-           'meter_errors']
+           'far_starts', 'explained', 'search_camera', 'facts', 'draw_examples', 'example_pool', 'draw_batch',
+           'conv_norm', 'Meter', 'SecondMeter', 'azimuth_target', 'peak', 'quantile_loss', 'reading_errors',
+           'meter_loss', 'read', 'three_kinds', 'calibrate', 'interval_shares', 'train_network', 'new_network',
+           'save_network', 'train_meter', 'read_weights', 'load_meter', 'Judge', 'train_judge', 'load_judge',
+           'read_words', 'as_measured', 'read_camera', 'in_scene', 'by_network', 'measure_camera', 'meter_errors']
 
 # %% ../../nbs/embedded/02_meter.ipynb #ff557df3
 import json, math, random
@@ -32,7 +31,8 @@ from torchvision.transforms import v2
 
 from ..cameras import Camera, spherical
 from ..core import InputError, read_tensors, step_generator, write_whole
-from .pretraining import Length, Pool, PretrainConfig, draw_chunk, make_pool, run_stage
+from .configuration import MeterConfig
+from .pretraining import Length, Pool, draw_chunk, make_pool, run_stage
 from .world import (CATEGORIES, FLOORS, LOOK_AT, MIRROR_SYMMETRIC, OBJECT_COLORS, UNIT, Toy,
                                      random_camera, random_toy, render, render_views, toy_of, turned)
 from ..scenes import Scene
@@ -353,36 +353,6 @@ def facts(
     place = torch.tensor([spherical(c, LOOK_AT) for c in cameras], dtype=torch.float32)
     azimuth = (place[:, 0] - torch.tensor([float(t.facing) for t in toys])) % 360
     return out | dict(azimuth=azimuth, elevation=place[:, 1], radius=place[:, 2])
-
-# %% ../../nbs/embedded/02_meter.ipynb #92a7c523
-@dataclass
-class MeterConfig:
-    "How a meter, or the judge of captions, is trained."
-    folder: str = 'runs/meter'  # where the state goes
-    model: str = ''             # folder of the model whose autoencoder gives pictures back; '': the one that ships
-    file: str = ''              # where the network is written; '': folder/NAME.safetensors
-    name: str = 'first'         # 'first' or 'second' (`train_meter`)
-    seed: int = 101             # of everything drawn; the model's own pictures have others
-    size: int = 64              # of the pictures, pixels
-    steps: int = 3000
-    batch: int = 64
-    others: float = .25         # of a batch: no pictures of objects
-    lr: float = 2e-3            # of AdamW
-    matrix_lr: float = 3e-3     # of Muon, for matrices; 0: AdamW for everything
-    pool: int = 6400            # pictures held in memory
-    renewed: float = .03        # new pictures drawn for each that is learned from
-    chunk: int = 16             # pictures of one category drawn at once
-    calibration: int = 1000     # pictures of each kind on which the intervals are fitted
-    view_fraction: float = .3   # as in the model's training: chance is used up by captions too
-    decay: float = .5           # last part of the steps, in which the learning rate falls to zero
-    ema: float = .995
-    save_every: int = 200
-    half: bool = True           # bfloat16 arithmetic
-    device: str = 'auto'
-
-    torch_device = PretrainConfig.torch_device
-    @property
-    def target(self): return Path(self.file or Path(self.folder)/f'{self.name}.safetensors')
 
 # %% ../../nbs/embedded/02_meter.ipynb #666930c3
 def draw_examples(

@@ -6,12 +6,12 @@
 __all__ = ['NUDGE', 'LOWEST', 'HIGHEST', 'CALIBRATED', 'PLAN', 'NAMES', 'BINS', 'SCALES', 'around', 'held_out', 'through',
            'posed', 'weights', 'smooth', 'mismatch', 'look_around', 'sensitivity', 'refine', 'far_starts',
            'search_camera', 'facts', 'recall', 'Judge', 'azimuth_target', 'peak', 'laplace', 'judge_loss', 'read',
-           'JudgeConfig', 'train_judge', 'save_judge', 'load_judge', 'read_camera', 'shipped_judge', 'in_scene',
-           'search_in_scene', 'read_in_scene', 'meter_errors']
+           'train_judge', 'save_judge', 'load_judge', 'read_camera', 'shipped_judge', 'in_scene', 'search_in_scene',
+           'read_in_scene', 'meter_errors']
 
 # %% ../../nbs/world/02_meter.ipynb #585af68a
 import json, math, random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from ..cameras import Camera, Measured, spherical
 from ..core import InputError, epoch_order, step_generator, write_whole
+from .configuration import JudgeConfig
 from .pretraining import PretrainConfig, draw_toys, make_pictures, read_pictures, run_stage
 from ..scenes import Scene
 from .toys import (CATEGORIES, FLOORS, LOOK_AT, OBJECT_COLORS, UNIT, Toy, random_camera, random_toy,
@@ -297,30 +298,6 @@ def read(
         if k != 'azimuth': said[k] = zero + one*out[k][:, 0]
         said[f'{k}_error'] = one*math.log(2)*out[k][:, -1].clamp(-7, 4).exp()
     return said
-
-# %% ../../nbs/world/02_meter.ipynb #f2fb5fb8
-@dataclass
-class JudgeConfig:
-    "How a judge is trained."
-    folder: str = 'runs/tiny'  # of a training of the embedded model: its pictures are used; the state goes there
-    model: str = ''            # folder of the model whose autoencoder gives pictures back; '': the one that ships
-    file: str = ''             # where the judge is written; '': folder/meter.safetensors
-    seed: int = 0
-    size: int = 64             # of the pictures, pixels
-    pictures: int = 32000      # the first of them; drawn if they are not there
-    view_fraction: float = .3  # as in the model's training: chance is used up by captions too
-    given_back: int = 4800     # as many of them are seen through the autoencoder
-    steps: int = 2500
-    batch: int = 64
-    lr: float = 2e-3
-    decay: float = .5          # last part of the steps, in which the learning rate falls to zero
-    ema: float = .995
-    save_every: int = 250
-    half: bool = True          # bfloat16 arithmetic
-    device: str = 'auto'
-
-    torch_device = PretrainConfig.torch_device
-    target = property(lambda self: Path(self.file or Path(self.folder)/'meter.safetensors'), doc='where it is written')
 
 # %% ../../nbs/world/02_meter.ipynb #272772ff
 def train_judge(
