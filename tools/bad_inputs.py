@@ -973,7 +973,7 @@ def bad_models():
             "model: text_encoder": dict(hidden_size=10**9, num_hidden_layers=10**9, vocab_size=-1,
                                         num_attention_heads=0, hidden_act="exec",
                                         auto_map={"AutoModel": "evil.py--Evil"},
-                                        max_position_embeddings="x", layer_norm_eps=None),
+                                        max_position_embeddings="x"),
             "model: scheduler": dict(num_train_timesteps=10**12, beta_schedule="magic", prediction_type="magic",
                                      beta_end="x", beta_start=float("nan"))}.items():
         for key, value in changes.items():

@@ -268,7 +268,12 @@ class StableDiffusion(Backbone):
     def check_folder(cls, folder, variant=None): check_parts(folder, variant)
 
     @classmethod
-    def from_folder(cls, folder, dtype=torch.float32, variant=None): return cls(**load_parts(folder, dtype, variant))
+    def from_folder(cls, folder, dtype=torch.float32, variant=None):
+        model = cls(**load_parts(folder, dtype, variant))
+        try: model.max_tokens, model.latent_shape(), [float(x) for x in model.latent_scale]  # needed by a picture, later
+        except (TypeError, ValueError) as e:
+            raise InputError(f'{folder}: a size is not a number ({in_short(e)})') from e
+        return model
 
     @property
     def latent_scale(self):  # factor and shift
