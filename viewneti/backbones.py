@@ -18,7 +18,6 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, SchedulerMixin, StableDiffusionPipeline, UNet2DConditionModel
 from fastcore.basics import patch
 from huggingface_hub import hf_hub_download, snapshot_download
-from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -231,7 +230,7 @@ class StableDiffusion(Backbone):
         self.tokenizer, self.text_encoder, self.vae, self.unet = tokenizer, text_encoder, vae, unet
         self.scheduler = scheduler
         install_layer_attention(unet)
-        self.layer_names = cross_attention_names(getattr(unet, '_orig_mod', unet))  # of the module inside a compiled one
+        self.layer_names = cross_attention_names(getattr(unet, '_orig_mod', unet))  # inside a compiled one
 
     device = property(lambda self: self.unet.device)
     dtype = property(lambda self: self.unet.dtype)
@@ -268,7 +267,12 @@ class StableDiffusion(Backbone):
     def check_folder(cls, folder, variant=None): check_parts(folder, variant)
 
     @classmethod
-    def from_folder(cls, folder, dtype=torch.float32, variant=None): return cls(**load_parts(folder, dtype, variant))
+    def from_folder(cls, folder, dtype=torch.float32, variant=None):
+        model = cls(**load_parts(folder, dtype, variant))
+        try: model.max_tokens, model.latent_shape(), [float(x) for x in model.latent_scale]  # a picture needs them
+        except (TypeError, ValueError) as e:
+            raise InputError(f'{folder}: a size is not a number ({in_short(e)})') from e
+        return model
 
     @property
     def latent_scale(self):  # factor and shift

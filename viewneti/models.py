@@ -203,12 +203,11 @@ def tokens_of(self: ViewNeTI,
     if key in self._tokens: return self._tokens[key]
     vocabulary = self.tokenizer.get_vocab()
     unknown = [w for w in re.findall(r'<[^\s<>]+>', prompt) if w not in vocabulary]
-    if unknown:
-        raise InputError(f'prompt {prompt!r}: found {unknown[0]}, expected one of the learned words {list(self.mappers)}')
+    def wrong(what): raise InputError(f'prompt {prompt!r}: {what}')
+    if unknown: wrong(f'found {unknown[0]}, expected one of the learned words {list(self.mappers)}')
     ids = self.tokenizer(prompt, padding='max_length', max_length=self.max_tokens, return_tensors='pt', verbose=False
                          ).input_ids
-    if ids.shape[1] > self.max_tokens:
-        raise InputError(f'prompt {prompt!r}: found {ids.shape[1]} tokens, expected at most {self.max_tokens}')
+    if ids.shape[1] > self.max_tokens: wrong(f'found {ids.shape[1]} tokens, expected at most {self.max_tokens}')
     words = {self.concept(token).token_id: token for token in self.mappers}
     self._tokens[key] = ids, [words[i] for i in ids[0].tolist() if i in words]
     return self._tokens[key]
@@ -398,7 +397,7 @@ def sample(self: ViewNeTI,
     prompted,  # for each step [V, L, 2, T, D], as from `encode_steps`; N is a multiple of V, a view's samples adjacent
     against=None,  # the same for the negative prompts, with 1 or V rows; None without guidance
     guidance: float = 7.5,  # 1 means none
-    batch_size: int|None = None,  # most samples that are predicted at once, both halves of guidance counted; all if None
+    batch_size: int|None = None,  # most samples predicted at once, both halves of guidance counted; all if None
     callback=None,  # called after each step with a `Sampling`
     **options,  # of `scheduler.step`, such as `generator`
 ) -> torch.Tensor:  # [N, C, h, w] float32
@@ -528,4 +527,4 @@ def checkpoint_gradients(self: ViewNeTI,
 @patch
 def pipeline(self: ViewNeTI): # a `ViewNeTIPipeline`
     "A diffusers pipeline around this model, its learned words included, with DPM-Solver++."
-    return import_module('viewneti.pipeline').ViewNeTIPipeline.from_model(self)  # a later page, which builds on this one
+    return import_module('viewneti.pipeline').ViewNeTIPipeline.from_model(self)  # a later page
