@@ -89,7 +89,7 @@ def test_defaults_are_not_refused(name, tmp_path, monkeypatch):
     ("train", dict(options=dict(lrr=1e-3)), "options: found 'lrr'.*did you mean lr"),
     ("train", dict(options=dict(steps=3)), "options: found steps, which is a parameter"),
     ("train", dict(options=dict(lr="high")), "lr: found 'high', expected a number"),
-    ("train", dict(options=dict(size=["a", 2])), "options: `size`"),
+    ("train", dict(options=dict(size=["a", 2])), r"size\.0: found 'a', expected a whole number"),
     ("train", dict(options={3: 4}), "options: found 3"),
     ("evaluate", dict(step="last"), "step: found 'last', expected a whole number"),
     ("evaluate", dict(step=-1), "step: found -1"),

@@ -170,7 +170,7 @@ class Command:
                 for f in fields(usual)]
         file = Annotated[Optional[Path], Parameter(help='a YAML file with any of these; options on the line win')]
         made.append(inspect.Parameter('config_path', inspect.Parameter.KEYWORD_ONLY, default=None, annotation=file))
-        return inspect.Signature(made)
+        return inspect.Signature(sorted(made, key=lambda p: p.kind))   # the one without a name first
 
     def __call__(self, config_path=None, ready=None, **given):
         "Run it with fields, those of a file, or options that are ready."
