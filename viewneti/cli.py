@@ -163,14 +163,15 @@ class Command:
     @functools.cached_property
     def options(self): return resolve_name(self.where) if isinstance(self.where, str) else self.where
 
-    @functools.cached_property
-    def __signature__(self):
+    def __getattr__(self, name):   # only when somebody asks: the options may be loaded for it
+        if name != '__signature__': raise AttributeError(name)
         kinds, told, usual = typing.get_type_hints(self.options), comments(self.options), self.options()
         made = [parameter(f, kinds[f.name], getattr(usual, f.name), told.get(f.name), f.name == self.first)
                 for f in fields(usual)]
         file = Annotated[Optional[Path], Parameter(help='a YAML file with any of these; options on the line win')]
         made.append(inspect.Parameter('config_path', inspect.Parameter.KEYWORD_ONLY, default=None, annotation=file))
-        return inspect.Signature(sorted(made, key=lambda p: p.kind))   # the one without a name first
+        self.__signature__ = inspect.Signature(sorted(made, key=lambda p: p.kind))   # the one without a name first
+        return self.__signature__
 
     def __call__(self, config_path=None, ready=None, **given):
         "Run it with fields, those of a file, or options that are ready."

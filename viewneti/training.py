@@ -434,7 +434,7 @@ class Stopping(Callback):
         if asked and not at.asked: at.asked.signal = asked   # who was not asked ends as the others do
         at.stopped = bool(asked or wanted)   # a signal that came just now is for the next time, when all hear of it
 
-    on_start = on_step
+    def on_start(self, at): self.on_step(at)
 
 # %% ../nbs/07_training.ipynb #8fc6e4d1
 class Checkpoints(Callback):

@@ -90,6 +90,8 @@ class MeterConfig:
     half: bool = True           # bfloat16 arithmetic
     device: str = 'auto'
 
-    torch_device = PretrainConfig.torch_device
+    @property
+    def torch_device(self): return PretrainConfig.torch_device.fget(self)
+
     @property
     def target(self): return Path(self.file or Path(self.folder)/f'{self.name}.safetensors')
