@@ -348,7 +348,7 @@ def check_model(options: CheckModelOptions):
     count = lambda part: sum(p.numel() for p in part.parameters())/1e6 if hasattr(part, 'parameters') else None
     rows = [[name, type(part).__name__, count(part)] for name, part in parts.items()]
     print(table(rows, ['part', 'class', 'million parameters']), end='\n\n')
-    (c, h, w), factor = model.latent_shape(), 2**(len(model.vae.config.block_out_channels) - 1)
+    (c, h, w), factor = model.latent_shape(), model.backbone.vae_scale_factor
     print(table([['pictures', f'{w*factor}x{h*factor} pixels'], ['latents', f'{w}x{h}, {c} channels'],
                  ['predicts', model.scheduler.config.prediction_type], ['cross-attention layers', str(model.layers)],
                  ['width of a word', str(model.dim)], ['longest prompt', f'{model.max_tokens} tokens']]))

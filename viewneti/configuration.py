@@ -95,23 +95,19 @@ class FitConfig:
     gradient_checkpointing: bool = False    # compute twice rather than keep: less memory, more time
 
 # %% ../nbs/07_training_configuration.ipynb #008e99d2
-from typing import Annotated, Literal
-
-from annotated_types import Ge
-
 @dataclass
 class EvalConfig:
     "What is measured, and how the pictures for it are drawn."
     step: Optional[int] = None  # of the training, whose mappers are used; the last one if none
     objects: Optional[list[str]] = None  # of a run of many scenes: which, such as <scan9>; all if none
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
-    steps: Annotated[int, Ge(1)] = 30  # of the sampler
+    steps: Count = 30           # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
     masks: str = 'auto'         # folder of masks, 'auto', or 'none' to do without
     background: Literal['black', 'white'] = 'black'  # what replaces the pixels outside the mask
     size: Optional[list[int]] = None  # at which pictures are compared: width and height (400 300 in the paper)
     draw_size: Optional[list[int]] = None  # at which they are drawn
-    batch_size: Annotated[int, Ge(1)] = 16  # samples in the U-Net at once
+    batch_size: Count = 16      # samples in the U-Net at once
     retrieval: Literal['mse', 'lpips'] = 'mse' # which true picture a prediction resembles: judged by which of the two
     meter: str = 'auto'         # which reads cameras off pictures: 'learned', 'search', 'none', or 'auto'
     download_lpips: bool = False  # fetch the weights that LPIPS needs (528 MB) if they are not here

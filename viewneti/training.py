@@ -53,7 +53,7 @@ def own_size(
 ) -> tuple:              # (width, height)
     "The size at which a model works with pictures of this shape."
     _, h, w = model.latent_shape()
-    factor = 2**(len(model.vae.config.block_out_channels)-1)
+    factor = model.backbone.vae_scale_factor
     return training_size(picture, max(h, w)*factor, factor)
 
 # %% ../nbs/07_training.ipynb #055156a4
