@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BACKBONES', 'DEFAULT_MODEL', 'MOVED_MODELS', 'Backbone', 'StableDiffusion', 'backbone_class', 'check_model_folder',
-           'resolve_model', 'fetch_model', 'load_backbone', 'check_device']
+           'resolve_model', 'fetch_model', 'load_backbone']
 
 # %% ../nbs/05_backbones.ipynb #09e2c8f2
 import os, re, warnings
