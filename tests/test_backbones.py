@@ -1,4 +1,4 @@
-"A frozen model of other parts goes through the main job, from training to pictures, with one class and no change elsewhere."
+"A frozen model of other parts goes through the main job, from training to pictures: one class, no other change."
 import json
 import shutil
 from pathlib import Path

@@ -46,8 +46,10 @@ def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     a, b, c = map(str, export_world("data", scenes=3, size=(32, 24)))
     values = dict(notebooks=["train"], cores=1, retries=3, runs=dict(first=dict(mode="scenes", scenes=[a, b])),
-                  grid=dict(mode=["frozen", "transfer"]), rules=[dict(when=dict(mode=["frozen", "transfer"]), start_from="first")],
-                  defaults=dict(scene=c, split="3", steps=30, save_every=5, tracker="none", sampling_steps=2))
+                  grid=dict(mode=["frozen", "transfer"]),
+                  rules=[dict(when=dict(mode=["frozen", "transfer"]),
+                              start_from="first")], defaults=dict(scene=c, split="3", steps=30, save_every=5,
+                                                                  tracker="none", sampling_steps=2))
     Path("plan.yaml").write_text(yaml.safe_dump(values))
     return "plan.yaml"
 
@@ -66,10 +68,12 @@ def test_two_nodes_give_the_same_numbers_and_one_may_die(plan):
 
     from viewneti.batch.batches import batch, batch_status
     local = batch(plan, folder="runs/local", at_once=2, progress=False)
-    cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, object_store_memory=80_000_000, include_dashboard=False))
+    cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, object_store_memory=80_000_000,
+                                                                include_dashboard=False))
     try:
         node = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
-        check(batch(plan, folder="runs/ray", executor="ray", address=cluster.address, progress=False), "runs/ray", local)
+        check(batch(plan, folder="runs/ray", executor="ray", address=cluster.address, progress=False), "runs/ray",
+              local)
         struck = []
 
         def kill_a_node():
@@ -82,7 +86,8 @@ def test_two_nodes_give_the_same_numbers_and_one_may_die(plan):
                 struck.append(time.time())
         thread = threading.Thread(target=kill_a_node, daemon=True)
         thread.start()
-        check(batch(plan, folder="runs/killed", executor="ray", address=cluster.address, progress=False), "runs/killed", local)
+        check(batch(plan, folder="runs/killed", executor="ray", address=cluster.address, progress=False), "runs/killed",
+              local)
         assert struck
     finally:
         import ray

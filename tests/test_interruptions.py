@@ -1,5 +1,5 @@
-"""A run that is stopped, killed, started twice, or short of room or memory: real processes and real file systems. Nothing that was
-saved is lost, and whoever reads the message knows what to do."""
+"""A run that is stopped, killed, started twice, or short of room or memory: real processes and real file systems.
+Nothing that was saved is lost, and whoever reads the message knows what to do."""
 import os
 import re
 import signal
@@ -25,15 +25,16 @@ STEPS = 12
 
 def options(scene, folder, steps=STEPS, **more):
     "The words of `viewneti train` for quick steps."
-    named = dict(folder=folder, steps=steps, save_every=LONG, batch=1, accumulation=1, tracker="none", device="cpu") | more
+    named = dict(folder=folder, steps=steps, save_every=LONG, batch=1, accumulation=1, tracker="none",
+                 device="cpu") | more
     return ["train", str(scene), *(word for name, value in named.items() for word in (f"--{name}", str(value)))]
 
 
 def start(words):
     "The program, as a process of its own that takes signals as usual, also where this one ignores them."
     heed = lambda: [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGINT, signal.SIGTERM)]
-    return subprocess.Popen([PROGRAM, *words], env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            preexec_fn=heed)
+    return subprocess.Popen([PROGRAM, *words], env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, preexec_fn=heed)
 
 
 def wait_until(reached, process=None, seconds=120):
@@ -109,7 +110,8 @@ def test_signals_save_and_end_as_usual_and_a_second_process_is_refused(scene, tm
         if signum == signal.SIGTERM:
             second = start(options(scene, folder, LONG))
             message = sentence(second.communicate(timeout=120)[1])
-            assert second.returncode == 2 and "another process is at work" in message and f"process {first.pid} on " in message
+            assert second.returncode == 2 and "another process is at work" in message
+            assert f"process {first.pid} on " in message
             before = read_progress(folder)["step"]
             wait_until(lambda: is_at(folder, before + 1), first)  # the first goes on
         first.send_signal(signum)
@@ -122,10 +124,12 @@ def test_signals_save_and_end_as_usual_and_a_second_process_is_refused(scene, tm
 
 def test_a_kernel_that_is_interrupted_saves_and_can_go_on(scene, tmp_path):
     folder = tmp_path/"run"
-    words = f"FitConfig({str(scene)!r}, {str(folder)!r}, steps=%s, save_every={LONG}, batch=1, accumulation=1, tracker='none', device='cpu')"
+    words = (f"FitConfig({str(scene)!r}, {str(folder)!r}, steps=%s, save_every={LONG}, batch=1, accumulation=1, "
+             "tracker='none', device='cpu')")
     manager, client = start_new_kernel(env=ENVIRONMENT)
     try:
-        asked = client.execute("from viewneti.training import fit, FitConfig\nrun = fit(" + words % LONG + ", progress=False)")
+        asked = client.execute(("from viewneti.training import fit, "
+                                "FitConfig\nrun = fit(") + words % LONG + ", progress=False)")
         wait_until(lambda: is_at(folder, 3))
         manager.interrupt_kernel()
         reply = client.get_shell_msg(timeout=120)
@@ -141,7 +145,8 @@ def test_a_kernel_that_is_interrupted_saves_and_can_go_on(scene, tmp_path):
 
 
 def test_full_and_read_only_disks_keep_what_was_saved(scene, calm, disk, capsys):
-    (place, remount), train = disk, lambda folder: (cli.main(options(scene, folder, save_every=1)), sentence(capsys.readouterr().err))
+    (place, remount
+     ), train = disk, lambda folder: (cli.main(options(scene, folder, save_every=1)), sentence(capsys.readouterr().err))
     folder = place/"run"
     code, message = train(folder)
     steps = check_whole(folder)
@@ -167,8 +172,8 @@ def test_a_folder_without_permission_is_told(scene, tmp_path, capsys):
     assert "no permission" in sentence(capsys.readouterr().err)
 
 
-# A process that has loaded everything starts children that learn. Each kills itself in the middle of something it does in `save`:
-# (function, where that is, a part of the path that is written or removed, which of such calls).
+# A process that has loaded everything starts children that learn. Each kills itself in the middle of something that it
+# does in `save`: (function, where that is, a part of the path that is written or removed, which of such calls).
 KILLED = """
 import os, signal
 from viewneti import experiment, training
@@ -208,7 +213,9 @@ def test_a_run_killed_inside_a_checkpoint_ends_as_if_nothing_had_happened(scene,
                           capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     found = [re.sub(r"[.][0-9]+[.]part", "", line) for line in done.stdout.splitlines()]
-    assert found == ["save_state -9 2 .step-3", "save_mappers -9 2 .step-3", "rmtree -9 3 .step-2", "write_text -9 4 .log.jsonl"]
+    assert found == [
+        "save_state -9 2 .step-3", "save_mappers -9 2 .step-3", "rmtree -9 3 .step-2", "write_text -9 4 .log.jsonl"
+    ]
     assert cli.main(options(scene, folder, save_every=1, keep=1)) == 0
     assert check_whole(folder) == [STEPS] and same(folder, calm) and Run(folder).log == Run(calm).log
 
@@ -229,6 +236,7 @@ sys.exit(10*first + cli.main({options(scene, folder, validate_every=5)!r}))"""
     assert done.returncode == 22, done.stderr[-2000:]
     large, hungry = (line for line in re.split(r"[\n\r]", done.stderr) if "viewneti: " in line)
     assert "large: not enough memory" in large and "; nothing was saved yet; try a smaller batch" in large
-    assert f"{folder}: not enough memory for 3.22 GB more; the checkpoint of step 5 is kept; try a smaller batch" in hungry
+    assert (f"{folder}: not enough memory for 3.22 GB more; the checkpoint of step 5 is kept; try a "
+            "smaller batch") in hungry
     assert check_whole(folder) == [5]
     assert cli.main(options(scene, folder)) == 0 and same(folder, calm)

@@ -1,4 +1,4 @@
-"""A run that an earlier version left, with its model, scene, checkpoints and results: it opens, scores the same, goes on."""
+"""A run that an earlier version left, with model, scene, checkpoints and results: it opens, scores alike, goes on."""
 import json, os, zipfile
 from pathlib import Path
 

@@ -283,7 +283,8 @@ def fit_configs(draw):
     word = st.text(st.characters(categories=("L", "Nd"), max_codepoint=0x3ff), min_size=1, max_size=8)
     hints = get_type_hints(experiment.FitConfig, include_extras=True)  # ranges and choices, as their annotations say
     limited = {k: v for k, v in hints.items() if re.search("Annotated|Literal", str(v)) and "list" not in str(v)}
-    chosen = {k: draw(st.from_type(v).filter(finite_number)) for k, v in limited.items() if k not in ("mode", "tracker")}
+    chosen = {k: draw(st.from_type(v).filter(finite_number)) for k, v in limited.items()
+              if k not in ("mode", "tracker")}
     tokens = [f"<{i}{draw(word)}>" for i in range(n)]
     scene = dict(scenes=[draw(words) for _ in tokens],
                  object_tokens=tokens) if many else dict(scene=draw(words.filter(bool)))

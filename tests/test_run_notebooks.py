@@ -1,4 +1,4 @@
-"""Tests of the notebooks in nbs/runs, which a batch executes: their parameters, their refusals, and small executions."""
+"""Tests of the notebooks in nbs/runs, which a batch executes: their parameters, refusals, and small executions."""
 import ast
 import getpass
 import io
@@ -20,8 +20,8 @@ from viewneti.world.toys import export_world
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT/"nbs/runs"
 PARAMETERS = {
-    "train": dict(scene="str", scenes="list", mode="str", split="str", model="str", steps="int", seed="int", view_mapper="str",
-                  folder="str", sampling_steps="int", views="int", options="dict"),
+    "train": dict(scene="str", scenes="list", mode="str", split="str", model="str", steps="int", seed="int",
+                  view_mapper="str", folder="str", sampling_steps="int", views="int", options="dict"),
     "evaluate": dict(run="str", step="int", seeds="list", sampling_steps="int", guidance="float", options="dict"),
     "manifold": dict(run="str", object="str", step="int", sampling_steps="int", options="dict"),
 }
@@ -52,7 +52,9 @@ def test_parameters_are_literals_of_their_types_and_nothing_is_derived(name):
     for line in ast.parse(source).body:
         assert isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
         assert type(ast.literal_eval(line.value)).__name__ == line.annotation.id == PARAMETERS[name][line.target.id]
-    comments = {t.start[0] for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
+    comments = {
+        t.start[0] for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT
+    }
     assert {line.lineno for line in ast.parse(source).body} <= comments
 
 
@@ -108,7 +110,7 @@ def test_defaults_are_not_refused(name, tmp_path, monkeypatch):
     ("manifold", dict(options=dict(steps=1)), "options: found steps, which is a parameter"),
     ("manifold", dict(options=dict(spans=30)), "spans: found 30, expected a list"),
 ])
-def test_wrong_values_are_refused_in_one_sentence_before_anything_is_done(name, parameters, said, tmp_path, monkeypatch):
+def test_wrong_values_are_refused_in_a_sentence_before_anything_is_done(name, parameters, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=said) as error: check_only(name, **parameters)
     assert "\n" not in str(error.value) and not any(tmp_path.iterdir())
@@ -170,19 +172,21 @@ def test_training_reports_and_goes_on_where_it_stopped(chain):
 
 def test_evaluation_reports_scores(chain):
     folder = chain[0]
-    text, pictures = shown(execute("evaluate", folder, folder/"evaluate.ipynb", run="runs/few", sampling_steps=2, seeds=[0, 4],
-                                   options=dict(background="white")))
+    text, pictures = shown(
+        execute("evaluate", folder, folder / "evaluate.ipynb", run="runs/few", sampling_steps=2, seeds=[0, 4],
+                options=dict(background="white")))
     assert pictures == 1 and "| background | white |" in text and "| checkpoint | step 2 |" in text
     assert re.search(r"\| PSNR \| [\d.]+ \| [\d.]+ \| [\d.]+ \|", text) and "| camera error, median, degrees |" in text
     assert text.index("| seeds | [0, 4] |") < text.index("<details>")
-    assert "| scores | runs/few/evaluation/metrics.json |" in text and (folder/"runs/few/evaluation/metrics.json").is_file()
+    assert "| scores | runs/few/evaluation/metrics.json |" in text
+    assert (folder/"runs/few/evaluation/metrics.json").is_file()
     check_private(text, folder)
 
 
 def test_manifold_reports_numbers_and_figures(chain):
     folder = chain[0]
-    little = dict(spans=[30], pairs=1, frames=2, mixed=[60], shares=[.5], bins=1, timesteps=[500], views=1, columns=2, objects=1,
-                  prompts=[])
+    little = dict(spans=[30], pairs=1, frames=2, mixed=[60], shares=[.5], bins=1, timesteps=[500], views=1, columns=2,
+                  objects=1, prompts=[])
     report = execute("manifold", folder, folder/"manifold.ipynb", run="runs/few", sampling_steps=1, options=little)
     text, pictures = shown(report)
     assert pictures == 8 and "| spans | [30] |" in text and "dimension of the surface" in text

@@ -48,7 +48,8 @@ def test_hidden_cells_go_and_exported_code_stays(tmp_path):
 
 def test_a_cell_without_echo_keeps_its_output_alone(tmp_path):
     output = nbformat.v4.new_output("execute_result", {"text/markdown": "the table"})
-    nbformat.write(new_notebook(cells=[new_code_cell("#| echo: false\nmake_table()", outputs=[output])]), tmp_path/"thing.ipynb")
+    nbformat.write(new_notebook(cells=[new_code_cell("#| echo: false\nmake_table()", outputs=[output])]),
+                   tmp_path / "thing.ipynb")
     read = nbformat.reads(for_reading(tmp_path/"thing.ipynb"), as_version=4)
     assert read.cells[0].source == "the table" and read.cells[0].cell_type == "markdown"
 

@@ -1,7 +1,7 @@
-"""Which recipe of the denoiser learns most in equal processor time? Each choice learns from the same fresh weights for so
-many seconds of one core, on latents of a finished autoencoder, decaying to the end; then its average is scored on held-out
-pictures, in four bands of timesteps. Results are added to nbs/embedded/recipes.json, which the notebook on pretraining
-shows.
+"""Which recipe of the denoiser learns most in equal processor time? Each choice learns from the same fresh weights for
+so many seconds of one core, on latents of a finished autoencoder, decaying to the end; then its average is scored on
+held-out pictures, in four bands of timesteps. Results are added to nbs/embedded/recipes.json, which the notebook on
+pretraining shows.
 
     python tools/compare_recipes.py MODEL --seconds 240 --only muon-32 adamw-16
 """

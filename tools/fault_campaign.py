@@ -1,5 +1,5 @@
-"""Kill every run of a batch with SIGKILL, at moments that are drawn, and start the batch again until all are done. What comes out
-must be what an undisturbed batch gives, bit for bit, and nothing may be half-written.
+"""Kill every run of a batch with SIGKILL, at moments that are drawn, and start the batch again until all are done. What
+comes out must be what an undisturbed batch gives, bit for bit, and nothing may be half-written.
 
     python tools/fault_campaign.py [--runs 50] [--at_once 2] [--folder runs/faults] [--seed 0]
 """
@@ -27,22 +27,29 @@ from viewneti.batch.executors import read_state  # noqa: E402
 from viewneti.world.toys import export_world  # noqa: E402
 
 STEPS = 12
-WHAT = ("anywhere", "learning", "writing a checkpoint", "writing the notebook")  # the moments that are looked for, in turn
+# the moments that are looked for, in turn
+WHAT = ("anywhere", "learning", "writing a checkpoint", "writing the notebook")
 
 
 def write_plan(folder, runs):
     "A plan of small runs that save at every second step."
     scene, = export_world(folder/"data", scenes=1, size=(32, 24))
-    plan = dict(notebooks=["train"], retries=0, grid=dict(seed=list(range(runs))),
-                defaults=dict(scene=str(scene), steps=STEPS, save_every=2, split="3", tracker="none", batch=2, accumulation=1, sampling_steps=2))
+    plan = dict(
+        notebooks=["train"], retries=0, grid=dict(seed=list(range(runs))),
+        defaults=dict(scene=str(scene), steps=STEPS, save_every=2, split="3", tracker="none", batch=2, accumulation=1,
+                      sampling_steps=2))
     (folder/"plan.yaml").write_text(yaml.safe_dump(plan))
     return folder/"plan.yaml"
 
 
 def start_batch(plan, folder, at_once):
     "The command, as a process of its own."
-    command = [Path(sys.executable).with_name("viewneti"), "batch", plan, "--folder", folder, "--at_once", str(at_once), "--retry", "true"]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=open(f"{folder}.txt", "a"), stderr=subprocess.STDOUT)
+    command = [
+        Path(sys.executable).with_name("viewneti"), "batch", plan, "--folder", folder, "--at_once",
+        str(at_once), "--retry", "true"
+    ]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=open(f"{folder}.txt", "a"),
+                            stderr=subprocess.STDOUT)
 
 
 def moment(job):
@@ -71,7 +78,7 @@ def strike(job, rng):
 
 
 def disturb(plan, folder, at_once, rng):
-    "Run the batch, killing each run once, and now and then the batch itself; then again until all is done: what was killed, and rounds."
+    "Run the batch, killing each run once, at times the batch itself; again until all is done: what was killed, rounds."
     aims, killed, rounds, batch, jobs = {}, Counter(), 0, None, []
     while True:
         if batch is None or batch.poll() is not None:
@@ -94,8 +101,12 @@ def disturb(plan, folder, at_once, rng):
 
 def broken_files(folder):
     "Files that are not whole, and what writing left behind."
-    readers = {".json": lambda f: json.loads(f.read_text()), ".jsonl": lambda f: [json.loads(line) for line in f.read_text().splitlines()],
-               ".yaml": lambda f: yaml.safe_load(f.read_text()), ".safetensors": load_file, ".ipynb": lambda f: nbformat.validate(nbformat.read(f, 4))}
+    readers = {
+        ".json": lambda f: json.loads(f.read_text()),
+        ".jsonl": lambda f: [json.loads(line)
+                             for line in f.read_text().splitlines()], ".yaml": lambda f: yaml.safe_load(f.read_text()),
+        ".safetensors": load_file, ".ipynb": lambda f: nbformat.validate(nbformat.read(f, 4))
+    }
     found = [f"{f} (left behind)" for f in folder.rglob(".*part*")]
     for f in folder.rglob("*"):
         try: readers.get(f.suffix, lambda f: None)(f)
@@ -123,8 +134,9 @@ def campaign(folder, runs, at_once, seed):
     done = [read_state(b["folder"])["state"] == "done" for _, b in pairs]
     broken = broken_files(folder/"disturbed")
     for f in broken: print("broken:", f)
-    return dict(runs=len(pairs), killed=dict(killed), started=rounds, done=sum(done), same=sum(same(a["folder"], b["folder"]) for a, b in pairs),
-                broken=len(broken), seconds=round(time.monotonic() - start))
+    return dict(runs=len(pairs), killed=dict(killed), started=rounds, done=sum(done),
+                same=sum(same(a["folder"], b["folder"]) for a, b in pairs), broken=len(broken),
+                seconds=round(time.monotonic() - start))
 
 
 def main():
@@ -136,8 +148,10 @@ def main():
     args = parser.parse_args()
     if Path(args.folder).exists(): sys.exit(f"{args.folder}: there already, expected a new folder")
     found = campaign(args.folder, args.runs, args.at_once, args.seed)
-    print(f"{found['runs']} runs; killed with SIGKILL: " + ", ".join(f"{n} {what}" for what, n in found["killed"].items()))
-    print(f"the batch was started {found['started']} times; {found['done']} of {found['runs']} done, {found['same']} the same as undisturbed, "
+    print(f"{found['runs']} runs; killed with SIGKILL: " + ", ".join(f"{n} {what}"
+                                                                     for what, n in found["killed"].items()))
+    print(f"the batch was started {found['started']} times; {found['done']} of {found['runs']} done, {found['same']} "
+          "the same as undisturbed, "
           f"{found['broken']} files broken or left behind; {found['seconds']} s in all")
     sys.exit(found["done"] < found["runs"] or found["same"] < found["runs"] or found["broken"] > 0)
 

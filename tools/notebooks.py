@@ -29,7 +29,8 @@ def drop_empty(cell):
 def show_output_alone(cell):
     "Turn a code cell with `#| echo: false` whose output is Markdown into that Markdown."
     if cell.cell_type != "code" or "#| echo: false" not in cell.source.splitlines(): return
-    cell.source = "".join("".join(out["data"]["text/markdown"]) for out in cell.outputs if "text/markdown" in out.get("data", {}))
+    cell.source = "".join("".join(out["data"]["text/markdown"]) for out in cell.outputs
+                          if "text/markdown" in out.get("data", {}))
     cell.cell_type = "markdown"
     for name in ("outputs", "execution_count"): cell.pop(name, None)
 
@@ -38,7 +39,9 @@ def for_reading(
     path: Path,  # A notebook
 ) -> str:  # Its JSON, without hidden cells and directives; exported code stays, for the notebooks are the code
     "Prepare a notebook for readers, as nbdev does, but with the source of exported functions in place."
-    procs = [show_output_alone, populate_language, strip_ansi, hide_line, rm_header_dash, clean_magics, hide_, drop_empty]
+    procs = [
+        show_output_alone, populate_language, strip_ansi, hide_line, rm_header_dash, clean_magics, hide_, drop_empty
+    ]
     proc = NBProcessor(path, procs)
     proc.process()
     return nb2str(proc.nb)

@@ -1,4 +1,4 @@
-"""Write README.md from nbs/index.ipynb, without its frames. Links and pictures are made relative to the repository's top."""
+"""Write README.md from nbs/index.ipynb, without its frames. Links and pictures become relative to the top folder."""
 import posixpath
 import re
 

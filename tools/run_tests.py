@@ -39,18 +39,22 @@ def run_notebook(nb, slow, threads):
 
 def run_pytest(file, slow, threads):
     "Run one file of tests: numbers of tests passed and failed, and a report. Slow tests look at VIEWNETI_SLOW."
-    start, env = time.monotonic(), {"MPLBACKEND": "Agg", **os.environ, "OMP_NUM_THREADS": str(threads), "VIEWNETI_SLOW": "1" if slow else ""}
+    start, env = time.monotonic(), {
+        "MPLBACKEND": "Agg", **os.environ, "OMP_NUM_THREADS": str(threads), "VIEWNETI_SLOW": "1" if slow else ""
+    }
     with tempfile.TemporaryDirectory() as tmp:
         xml = Path(tmp)/"report.xml"
         command = [sys.executable, "-m", "pytest", "-q", file, f"--junitxml={xml}", f"--basetemp={tmp}/tests"]
-        try: done = subprocess.run(command, cwd=ROOT, env=env, timeout=60*MINUTES*(3 if slow else 1), text=True, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            done = subprocess.run(command, cwd=ROOT, env=env, timeout=60 * MINUTES * (3 if slow else 1), text=True,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         except subprocess.TimeoutExpired: return 0, 1, f"FAILED  {file.relative_to(ROOT)}: not done in time"
         suite = ElementTree.parse(xml).getroot().find("testsuite") if xml.exists() else {}
     count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
     failed = count["failures"] + count["errors"] or int(done.returncode not in (0, 5))  # 5: pytest found no test
     passed = count["tests"] - count["failures"] - count["errors"] - count["skipped"]
-    report = f"{'FAILED' if failed else 'passed'}  {time.monotonic() - start:5.0f} s  {file.relative_to(ROOT)} ({passed} tests, {count['skipped']} skipped)"
+    report = (f"{'FAILED' if failed else 'passed'}  {time.monotonic() - start:5.0f} s  {file.relative_to(ROOT)} "
+              f"({passed} tests, {count['skipped']} skipped)")
     return passed, failed, f"{report}\n{done.stdout}" if failed else report
 
 

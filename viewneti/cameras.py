@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, roma, scipy.linalg, torch
 from fastcore.basics import patch
-from .core import PALETTE, STYLE, InputError, Registry, in_short, quoted
+from .core import PALETTE, InputError, Registry, quoted
 
 # %% ../nbs/01_cameras.ipynb #23fc7346
 def to_array(x, # anything that numpy can turn into numbers

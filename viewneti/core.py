@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['STRICT', 'PALETTE', 'STYLE', 'InputError', 'quoted', 'explain', 'decode', 'decode_arguments', 'Registry',
-           'write_whole', 'write_json', 'read_json', 'step_generator', 'save_state', 'load_state', 'show_pictures']
+           'write_whole', 'write_json', 'read_json', 'step_generator', 'save_state', 'load_state', 'descend',
+           'show_pictures']
 
 # %% ../nbs/00_core.ipynb #1a9e4797
 import contextlib, hashlib, importlib, inspect, json, math, os, re, reprlib, shutil
@@ -358,12 +359,15 @@ def _look(
     loss: torch.Tensor,   # of this process
     state,                # accelerate's `PartialState`
     scaled: bool,         # whether half precision scales the gradients, and looks at them itself
+    length=None,          # of the gradient, where it was cut: not finite if any number of it is not
 ) -> tuple:               # mean loss over the processes, and in words what is not finite; '' where all is
     "Is a step worth taking?"
     from accelerate.utils import reduce
     loss = (reduce(loss, 'mean') if state.num_processes > 1 else loss).item()
     if not math.isfinite(loss): return loss, f'the loss is {loss}'
-    finite = scaled or torch.stack([p.grad.isfinite().all() for p in parameters if p.grad is not None]).all()
+    if scaled: return loss, ''
+    numbers = [p.grad for p in parameters if p.grad is not None] if length is None else [length]
+    finite = torch.stack([g.isfinite().all() for g in numbers]).all()
     return loss, '' if finite else f'the gradient of the loss ({loss:.4g}) is not finite'
 
 
@@ -384,11 +388,10 @@ def descend(
         scaler.scale(loss/len(losses)).backward()
         found.append(loss.detach().float())
     mean_gradients(parameters, state)
-    if look: loss, wrong = _look(parameters, torch.stack(found).mean(), state, scaler.is_enabled())
+    if clip: scaler.unscale_(optimizer)
+    length = torch.nn.utils.clip_grad_norm_(parameters, clip) if clip else None
+    if look: loss, wrong = _look(parameters, torch.stack(found).mean(), state, scaler.is_enabled(), length)
     if not wrong:
-        if clip:
-            scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(parameters, clip)
         scaler.step(optimizer)
         scaler.update()
     for p in parameters: p.grad = None

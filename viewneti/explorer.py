@@ -9,7 +9,7 @@ __all__ = ['EXAMPLES', 'to_image', 'Request', 'Explorer', 'explore', 'draw_grid'
 import asyncio, base64, html, io, json, math, queue, threading, time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -162,7 +162,8 @@ def truth_at(
     return scene.views[best].image(size), f'photograph of camera {scene.views[best].number}'
 
 # %% ../nbs/11_explorer.ipynb #64ab3135
-READING = ('azimuth', 'elevation', 'angle', 'probable', 'sure') # where a picture is seen from, the angle between that and
+READING = ('azimuth', 'elevation', 'angle', 'probable', 'sure'
+           )  # where a picture is seen from, the angle between that and
                                                                 # the camera asked for, and the meter's probable error
 def camera_note(
     picture: torch.Tensor,  # [3, H, W] in [0, 1]
@@ -622,10 +623,12 @@ def static_explorer(
     start = start_place(first)
     nearest = lambda values, x: min(range(len(values)), key=lambda i: abs((values[i] - x + 180) % 360 - 180))
     count = f'{azimuths*len(elevations)} viewpoints of each object, every {360/azimuths:g}° around'
-    data = dict(objects=many, azimuths=around, elevations=elevations, seeds=list(seeds), size=tile, foot=f'{count}, {foot}',
-                scene={k: v for k, v in sphere_of(first, tile).items() if k in ('limits', 'sides', 'front')},
-                drawing=dict(steps=steps, guidance=guidance), reading=READING,
-                start=[nearest(around, start[0]), nearest(elevations, start[1])])
+    data = dict(objects=many, azimuths=around, elevations=elevations, seeds=list(seeds), size=tile,
+                foot=f'{count}, {foot}',
+                scene={k: v for k, v in sphere_of(first, tile).items()
+                       if k in ('limits', 'sides', 'front')}, drawing=dict(steps=steps, guidance=guidance),
+                reading=READING, start=[nearest(around, start[0]),
+                                        nearest(elevations, start[1])])
     page = page_of(data, title)
     if file is not None:
         page.file = Path(file)

@@ -49,7 +49,8 @@ def cameras_at(
     y, out = torch.linalg.cross(up, x), []
     for azimuth, elevation, *radius in torch.as_tensor(places, dtype=torch.float64).tolist():
         r = radius[0] if radius else rig[:, 2].median().item()
-        if not -90 < elevation < 90: raise InputError(f'elevation: found {elevation}, expected between -90 and 90 degrees')
+        if not -90 < elevation < 90: raise InputError(f'elevation: found {elevation}, expected between -90 and '
+                                                      '90 degrees')
         if not r > 0: raise InputError(f'radius: found {r}, expected a positive length')
         a, e = math.radians(azimuth), math.radians(elevation)
         eye = center + r*(math.cos(e)*(math.cos(a)*x + math.sin(a)*y) + math.sin(e)*up)
@@ -166,7 +167,8 @@ def axes_needed(
 ) -> torch.Tensor:       # [T, L] whole numbers
     "How many principal axes hold that share of the variance, for each timestep and layer."
     cumulated = lambda y: principal_axes(y)[0].cumsum(0)
-    return torch.tensor([[int((cumulated(x[:, t, l]) < share).sum()) + 1 for l in range(x.shape[2])] for t in range(x.shape[1])])
+    return torch.tensor([[int((cumulated(x[:, t, l]) < share).sum()) + 1 for l in range(x.shape[2])]
+                         for t in range(x.shape[1])])
 
 # %% ../nbs/09_manifold.ipynb #e3c04f0b
 def intrinsic_dimension(
@@ -186,7 +188,8 @@ def camera_angles_between(
     "The angle between each two places, as seen from the centre."
     a, e = torch.deg2rad(places.double()).unbind(-1)
     out = torch.stack([e.cos()*a.cos(), e.cos()*a.sin(), e.sin()], -1)
-    return torch.rad2deg(2*torch.asin((torch.cdist(out, out, compute_mode='donot_use_mm_for_euclid_dist')/2).clamp(max=1)))
+    return torch.rad2deg(2 * torch.asin(
+        (torch.cdist(out, out, compute_mode='donot_use_mm_for_euclid_dist') / 2).clamp(max=1)))
 
 # %% ../nbs/09_manifold.ipynb #45a7f192
 def distance_correlation(
@@ -228,7 +231,8 @@ def raw_slopes(
 ):                         # raw values [N, d], and their change per degree of azimuth and of elevation [N, d, 2]
     "The encoding's numbers at some places, and their derivatives by central differences."
     steps = nudge*torch.tensor([[0., 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=torch.float64)
-    moved = mapper.encoding.raw(cameras_at(scene, (places[:, None] + steps).flatten(0, 1))).double().unflatten(0, (-1, 5))
+    moved = mapper.encoding.raw(cameras_at(scene, (places[:, None] + steps).flatten(0,
+                                                                                    1))).double().unflatten(0, (-1, 5))
     return moved[:, 0], torch.stack([moved[:, 1] - moved[:, 2], moved[:, 3] - moved[:, 4]], -1)/(2*nudge)
 
 # %% ../nbs/09_manifold.ipynb #a6ff21f8
@@ -320,7 +324,8 @@ def surface_geodesic(
     length = lambda places: jacobian(places)[0].diff(dim=0).norm(dim=1).sum().item()
     with tqdm(desc='relaxing', disable=not progress) as bar:
         found = minimize(chain_energy, straight[1:-1].flatten().numpy(), (ends, jacobian), 'L-BFGS-B', jac=True,
-                         bounds=[(None, None), (low, high)]*(n - 2), callback=lambda x: bar.update(), options=dict(maxiter=200))
+                         bounds=[(None, None),
+                                 (low, high)] * (n - 2), callback=lambda x: bar.update(), options=dict(maxiter=200))
     places = torch.cat([ends[:1], torch.from_numpy(found.x).view(-1, 2), ends[1:]])
     return places, length(places), length(straight)
 
@@ -353,7 +358,8 @@ def nearest_words(
     "The ordinary words whose embeddings point most nearly in the direction of each vector."
     words = list(words or whole_words(model))
     best = word_similarity(model, vectors, words).topk(min(k, len(words)))
-    return [[(words[i], c) for i, c in zip(row, cosines)] for row, cosines in zip(best.indices.tolist(), best.values.tolist())]
+    return [[(words[i], c) for i, c in zip(row, cosines)]
+            for row, cosines in zip(best.indices.tolist(), best.values.tolist())]
 
 # %% ../nbs/09_manifold.ipynb #8b0af688
 def similarity_around(
@@ -392,7 +398,8 @@ def phrase_states(
     for phrase in phrases: model.check_prompt(phrase)
     tokens = model.tokenizer(list(phrases), padding='max_length', max_length=model.max_tokens, return_tensors='pt')
     device = model.text_encoder.device
-    hidden = text_hidden(model.text_encoder, text_parts(model.text_encoder).embeddings.token_embedding(tokens.input_ids.to(device)))
+    hidden = text_hidden(model.text_encoder,
+                         text_parts(model.text_encoder).embeddings.token_embedding(tokens.input_ids.to(device)))
     lengths = [len(model.tokenizer(phrase, add_special_tokens=False).input_ids) for phrase in phrases]
     return torch.stack([h[1:n + 1].mean(0) for h, n in zip(hidden.float().cpu(), lengths)])
 
@@ -404,14 +411,17 @@ def plot_around(
 ):                         # a figure
     "Similarity around the object, a row for each word; a ring where it should be greatest, a dot where it is."
     with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(1, len(panels), figsize=(4.6*len(panels) + 1.6, .27*len(words) + 1.3), sharey=True, squeeze=False)
+        fig, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels) + 1.6, .27 * len(words) + 1.3), sharey=True,
+                                 squeeze=False)
         for ax, (title, (a, c)) in zip(axes[0], panels.items()):
             limit, peaks, rows = c.abs().max().item(), peak_azimuth(a, c)[0], range(len(words))
-            image = ax.pcolormesh(a.numpy(), rows, c.T.numpy(), cmap='PuOr_r', vmin=-limit, vmax=limit, shading='nearest')
+            image = ax.pcolormesh(a.numpy(), rows, c.T.numpy(), cmap='PuOr_r', vmin=-limit, vmax=limit,
+                                  shading='nearest')
             ax.scatter(peaks, rows, color=PALETTE['black'], s=22, zorder=3)
             if truth is not None:
                 wrapped = (np.asarray(truth, dtype=float) + 180) % 360 - 180
-                ax.scatter(wrapped, rows, s=90, facecolors='none', edgecolors=PALETTE['black'], linewidths=1.5, zorder=3)
+                ax.scatter(wrapped, rows, s=90, facecolors='none', edgecolors=PALETTE['black'], linewidths=1.5,
+                           zorder=3)
             ax.set(title=title, xlabel='azimuth, degrees', xticks=range(-180, 181, 90), yticks=rows, yticklabels=words)
             ax.invert_yaxis() if ax is axes[0, 0] else None
             fig.colorbar(image, ax=ax, label='cosine', shrink=.8)
@@ -454,5 +464,6 @@ def manifold_figures(
     values, directions = stretch(view_jacobian(mapper, scene, grid.flatten(0, 1), t[0])[1], grid.flatten(0, 1))
     words = view_answers(mapper, model.raw_cameras(cameras_at(scene, grid.flatten(0, 1))), t[:1]).word[:, 0].flatten(1)
     order = {name: torch.tensor(numbers[name]['rank_correlation']) for name in ('words', 'bypasses') if name in numbers}
-    return dict(axes=plot_axes(words.unflatten(0, grid.shape[:2]), grid), order=plot_by_layer(order, t, 'rank correlation'),
+    return dict(axes=plot_axes(words.unflatten(0, grid.shape[:2]),
+                               grid), order=plot_by_layer(order, t, 'rank correlation'),
                 stretch=plot_stretch(grid, *(x.unflatten(0, grid.shape[:2]) for x in (values, directions))))

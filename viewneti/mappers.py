@@ -171,7 +171,8 @@ class Mapper(nn.Module):
         self.dim, self.layers, self.encoding, self.hidden = dim, layers, encoding, hidden
         self.reference_norm, self.alpha, self.bypass = float(reference_norm), float(alpha), bypass
         self.normalize, self.nested_dropout, self.sigmas = normalize, nested_dropout, tuple(sigmas)
-        if len(self.sigmas) != 3: raise InputError(f'sigmas: found {quoted(sigmas)}, expected three: timestep, layer, camera')
+        if len(self.sigmas) != 3: raise InputError(f'sigmas: found {quoted(sigmas)}, expected three: timestep, '
+                                                   'layer, camera')
         if self.sigmas[2] is None: self.sigmas = (*self.sigmas[:2], encoding.sigmas if encoding else .5)
         self.reference = reference
         self.features = FourierFeatures([*self.sigmas[:2], *camera_sigmas(self.sigmas[2], encoding)])

@@ -27,7 +27,7 @@ from .evaluation import checkpoint_digest, chosen_objects, drawing_size, without
 from .experiment import MODES, Run
 from .injection import cross_attention_names
 from .interruptions import explained, only_one
-from .manifold import camera_at, cameras_at, manifold_figures, manifold_numbers, rig_places
+from .manifold import cameras_at, manifold_figures, manifold_numbers, rig_places
 from .mappers import MapperOutput
 from .metrics import meter_for, meter_name, mse_distances
 from .models import ViewNeTI, starting_noise
@@ -681,7 +681,8 @@ def compare_prompts(
             pictures = model.generate(prompt, cameras, seeds, steps, **drawing)
             found = [measure_camera(x) for x in pictures.flatten(0, 1)] if 'toy' in scene.info else []
             nowhere = torch.full((*pictures.shape[:2], 3), math.nan, dtype=torch.float64)
-            parts.append((pictures, directions([m.camera for m in found], found[0].center).view_as(nowhere) if found else nowhere))
+            if found: nowhere = directions([m.camera for m in found], found[0].center).view_as(nowhere)
+            parts.append((pictures, nowhere))
     pictures, measured = (torch.stack(x) for x in zip(*parts))
     return Matrix([label for label, *_ in rows], directions(cameras, scene.center), pictures, measured)
 

@@ -92,7 +92,8 @@ def voila(tmp_path_factory):
         command = [Path(sys.executable).with_name("voila"), notebook, "--no-browser", f"--port={port}",
                    "--Voila.ip=127.0.0.1"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # the browser needs a core, too
-        running.append(subprocess.Popen(command, cwd=notebook.parent, env=environment, stdout=log, stderr=subprocess.STDOUT))
+        running.append(
+            subprocess.Popen(command, cwd=notebook.parent, env=environment, stdout=log, stderr=subprocess.STDOUT))
         for _ in range(600):
             assert running[-1].poll() is None, Path(log.name).read_text()
             with contextlib.suppress(OSError):

@@ -80,7 +80,8 @@ class Explorer:
 def test_page_is_up_to_date():
     text, hint = PAGE.read_text(encoding="utf-8"), "make it again with the last cells of nbs/tutorials/explore.ipynb"
     for name in ("explorer.js", "explorer.css"):
-        assert (ROOT/"viewneti"/"assets"/name).read_text(encoding="utf-8") in text, f"{PAGE.name} has another {name}: {hint}"
+        assert (ROOT / "viewneti" / "assets" /
+                name).read_text(encoding="utf-8") in text, f"{PAGE.name} has another {name}: {hint}"
 
 
 @pytest.mark.parametrize("width, scheme", [(1000, "light"), (1000, "dark"), (360, "light"), (360, "dark")])
@@ -255,7 +256,9 @@ def test_live(visit, voila, tmp_path):
 def test_tutorial(visit, voila, tmp_path):
     notebook = nbformat.read(ROOT/"nbs"/"tutorials"/"explore.ipynb", as_version=4)
     ends = "#| slow", "explorer.close()", "os.chdir(start)"
-    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code" and not any(e in cell.source for e in ends)]
+    notebook.cells = [
+        cell for cell in notebook.cells if cell.cell_type == "code" and not any(e in cell.source for e in ends)
+    ]
     nbformat.write(notebook, tmp_path/"explore.ipynb")
     page, explorer, wrong = live(visit, voila, tmp_path/"explore.ipynb")
     first = explorer.pixels()

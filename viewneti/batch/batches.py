@@ -6,7 +6,7 @@
 __all__ = ['OVER', 'batch_status', 'batch', 'summarize_batch']
 
 # %% ../../nbs/batch/02_batches.ipynb #6c9920e7
-import base64, html, io, json, time
+import base64, html, io, time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -40,7 +40,7 @@ def scores_of(
 
 def status_row(
     job: dict,  # see `viewneti.batch.plans.jobs_of`
-) -> dict:      # name, state, notebook, step, steps, loss, left and seconds, message, scores, id, and the place in the grid
+) -> dict:      # name, state, notebook, step, steps, loss, left and seconds, message, scores, id, place in the grid
     "Where a run stands."
     folder = Path(job['folder'])
     try: state, progress = read_state(folder), read_progress(folder/'run') or {}
@@ -48,9 +48,10 @@ def status_row(
     ended = state.get('ended') or (time.time() if state['state'] == 'running' else state.get('started', 0))
     seconds = round(ended - state['started'], 1) if state.get('started') else None
     training = state['state'] == 'running' and state.get('notebook') == 'train'
-    return dict(name=job['name'], state=state['state'], notebook=state.get('notebook', ''), step=progress.get('step', 0),
-                steps=job['steps'], loss=progress.get('loss'), left=progress.get('left') if training else None, seconds=seconds,
-                message=state.get('message', ''), **scores_of(folder), id=job['id'], **job['place'])
+    return dict(name=job['name'], state=state['state'], notebook=state.get('notebook', ''),
+                step=progress.get('step', 0), steps=job['steps'], loss=progress.get('loss'),
+                left=progress.get('left') if training else None, seconds=seconds, message=state.get('message', ''),
+                **scores_of(folder), id=job['id'], **job['place'])
 
 # %% ../../nbs/batch/02_batches.ipynb #c3c94b32
 ORDER = dict(running='cyan', failed='red', held='red', stopped='yellow', waiting='', done='green')  # state -> colour
@@ -86,8 +87,9 @@ def status_table(
     number = lambda x, n: '' if x is None else f'{x:.{n}f}'
     for r in sorted(rows, key=lambda r: list(ORDER).index(r['state'])):
         told = r['message'] if r['state'] in ('failed', 'held') else r['notebook'] if r['state'] == 'running' else ''
-        table.add_row(Text(r['name']), Text(r['state'], style=ORDER[r['state']]), Text(in_short(told, 60)), f"{r['step']}/{r['steps']}",
-                      number(r['loss'], 4), in_time(r['seconds']), in_time(r['left']), number(r.get('camera_angle_median'), 1))
+        table.add_row(Text(r['name']), Text(r['state'], style=ORDER[r['state']]), Text(in_short(told, 60)),
+                      f"{r['step']}/{r['steps']}", number(r['loss'], 4), in_time(r['seconds']), in_time(r['left']),
+                      number(r.get('camera_angle_median'), 1))
     return table
 
 # %% ../../nbs/batch/02_batches.ipynb #6663ce57
@@ -133,8 +135,12 @@ def page_row(
     picture = picture and f'<img src="{picture}" alt="Some views that {html.escape(row["name"], True)} draws">'
     number = lambda v: f'<td class="n">{v:.4g}</td>' if isinstance(v, float) else f'<td>{html.escape(plain(v))}</td>'
     told = f'<td class="m">{html.escape(in_short(row["message"], 400))}</td>'
-    cells = [f'<td>{html.escape(row["name"])}</td><td>{row["state"]}</td><td>{picture}</td>', *(number(row.get(c)) for c in columns),
-             f'<td class="n">{row["step"]}/{row["steps"]}</td><td class="n">{in_time(row["seconds"])}</td><td>{links}</td>', told]
+    cells = [
+        f'<td>{html.escape(row["name"])}</td><td>{row["state"]}</td><td>{picture}</td>',
+        *(number(row.get(c)) for c in columns),
+        (f'<td class="n">{row["step"]}/{row["steps"]}</td><td '
+         f'class="n">{in_time(row["seconds"])}</td><td>{links}</td>'), told
+    ]
     return f'<tr class="{row["state"]}">{"".join(cells)}</tr>'
 
 def plain(
@@ -153,10 +159,14 @@ def batch_page(
     root,           # the folder of the page
 ) -> str:           # HTML, one file that loads nothing
     "The runs of a batch with their pictures and scores."
-    varied = [k for k in dict.fromkeys(k for job in jobs for k in job['place']) if len({str(job['place'].get(k)) for job in jobs}) > 1]
+    varied = [
+        k for k in dict.fromkeys(k for job in jobs for k in job['place'])
+        if len({str(job['place'].get(k)) for job in jobs}) > 1
+    ]
     scores = [k for k in SHOWN if any(k in row for row in rows)]
     heads = ['run', 'state', 'drawn', *varied, *(SHOWN[k] for k in scores), 'step', 'time', 'files', '']
-    title, body = html.escape(title), '\n'.join(page_row(job, row, varied + scores, Path(root)) for job, row in zip(jobs, rows))
+    title, body = html.escape(title), '\n'.join(
+        page_row(job, row, varied + scores, Path(root)) for job, row in zip(jobs, rows))
     when = time.strftime('%Y-%m-%d %H:%M')
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -214,7 +224,8 @@ def write_reports(
     "The table for programs and the page for people."
     folder = Path(folder)
     write_csv(folder/'runs.csv', rows)
-    with write_whole(folder/'index.html') as part: part.write_text(batch_page(folder.name, jobs, rows, folder), encoding='utf-8')
+    with write_whole(folder/'index.html') as part:
+        part.write_text(batch_page(folder.name, jobs, rows, folder), encoding='utf-8')
     return [folder/'runs.csv', folder/'index.html']
 
 # %% ../../nbs/batch/02_batches.ipynb #96ac9dee
@@ -225,7 +236,8 @@ def check_disk(
     "Refuse a batch for which there is no room."
     need, free = sum(job['disk'] for job in jobs), free_room(folder)
     if need > free:
-        raise InputError(f'{folder}: found {in_megabytes(free)} free, expected about {in_megabytes(need)} for {len(jobs)} runs')
+        raise InputError(f'{folder}: found {in_megabytes(free)} free, expected about {in_megabytes(need)} for '
+                         f'{len(jobs)} runs')
     check_room(folder, min(int(need), 10**6), 'a batch')
 
 class Teller:
@@ -253,7 +265,8 @@ class Teller:
         now = {row['id']: (row['state'], row['notebook']) for row in rows}
         for row in rows if self.lines else []:
             if now[row['id']] != self.seen[row['id']] and now[row['id']] != ('running', ''):
-                print(f"{time.strftime('%H:%M:%S')} {row['name']}: {row['state']}", row['notebook'] if row['state'] == 'running' else
+                print(f"{time.strftime('%H:%M:%S')} {row['name']}: "
+                      f"{row['state']}", row['notebook'] if row['state'] == 'running' else
                       row['message'] or in_time(row['seconds']), flush=True)
         ended = lambda found: {name for name, (state, _) in found.items() if state not in ('waiting', 'running')}
         if always or ended(now) != ended(self.seen): write_reports(self.folder, self.jobs, rows)
@@ -284,7 +297,9 @@ def batch(
     with explained(plan.folder), only_one(plan.folder):
         jobs = gather(jobs_of(plan, progress))
         need = max(job['memory'] for job in jobs)
-        at_once = choose_at_once(plan, need, len(jobs)) if plan.executor == 'local' or plan.executor == 'ray' and not plan.address else len(jobs)
+        at_once = choose_at_once(
+            plan, need,
+            len(jobs)) if plan.executor == 'local' or plan.executor == 'ray' and not plan.address else len(jobs)
         left = [job for job in jobs if status_row(job)['state'] not in ('done', *([] if retry else ['failed']))]
         check_disk(plan.folder, left)
         write_json(Path(plan.folder)/'batch.json', dict(jobs=jobs, at_once=at_once))
@@ -306,14 +321,18 @@ def mean_scores(
     told = [k for k in dict.fromkeys(k for job in jobs for k in job['place']) if k not in OVER]
     groups, names = {}, [k for k in SHOWN if any(k in row for row in rows)]
     for job, row in zip(jobs, rows):
-        if any(k in row for k in names): groups.setdefault(tuple(plain(job['place'].get(k)) for k in told), []).append(row)
+        if any(k in row for k in names):
+            groups.setdefault(tuple(plain(job['place'].get(k)) for k in told), []).append(row)
     mean = lambda rows, k: float(np.mean(found)) if (found := [r[k] for r in rows if k in r]) else None
-    return [dict(zip(told, key)) | dict(runs=len(found)) | {k: mean(found, k) for k in names} for key, found in groups.items()]
+    return [
+        dict(zip(told, key)) | dict(runs=len(found)) | {k: mean(found, k) for k in names}
+        for key, found in groups.items()
+    ]
 
 # %% ../../nbs/batch/02_batches.ipynb #59a47c86
 def summarize_batch(
     folder,     # of a batch, or the file of its plan
-) -> tuple:     # rows of `mean_scores`, their table in Markdown, and the files written: summary.csv, runs.csv, index.html
+) -> tuple:     # rows of `mean_scores`, their table in Markdown, the files written: summary.csv, runs.csv, index.html
     "The mean scores of a batch, as far as it is; writes the reports too."
     jobs, root = gather(read_batch(folder)), batch_folder(folder)
     found = [status_row(job) for job in jobs]
@@ -321,4 +340,5 @@ def summarize_batch(
     if not rows: raise InputError(f"{folder}: no run has scores yet; 'evaluate' must be among the plan's notebooks")
     write_csv(root/'summary.csv', rows)
     rounded = [{k: f'{v:.4g}' if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    return rows, markdown_table(rounded, {k: SHOWN.get(k, k) for k in rows[0]}), [root/'summary.csv', *write_reports(root, jobs, found)]
+    return rows, markdown_table(rounded, {k: SHOWN.get(k, k)
+                                          for k in rows[0]}), [root / 'summary.csv', *write_reports(root, jobs, found)]

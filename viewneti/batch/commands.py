@@ -40,7 +40,8 @@ def batch(options: BatchOptions):
     print(f'Look at {batch_folder(options.plan, **given)/"index.html"}; for programs: runs.csv beside it.')
     failed = [row for row in rows if row['state'] in ('failed', 'held')]
     if failed:
-        raise UserError(f"{len(failed)} of {len(rows)} runs failed or were held, first {failed[0]['name']} ({failed[0]['message']}); "
+        raise UserError(f"{len(failed)} of {len(rows)} runs failed or were held, first {failed[0]['name']} "
+                        f"({failed[0]['message']}); "
                         '--retry true tries them again')
 
 # %% ../../nbs/batch/03_commands.ipynb #76b0e0d2

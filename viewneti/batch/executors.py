@@ -6,7 +6,7 @@
 __all__ = ['execute_notebook']
 
 # %% ../../nbs/batch/01_executors.ipynb #230ca9ff
-import contextlib, json, os, queue, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import contextlib, json, os, queue, signal, socket, subprocess, sys, tempfile, threading, time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -47,7 +47,8 @@ def execute_notebook(
         os.replace(part, done.with_suffix('.failed.ipynb'))
         raise
     book = nbformat.read(part, as_version=4)
-    for name in ('input_path', 'output_path'): book.metadata.get('papermill', {}).pop(name, None)   # of this machine alone
+    for name in ('input_path', 'output_path'):
+        book.metadata.get('papermill', {}).pop(name, None)   # of this machine alone
     nbformat.write(book, part)
     os.replace(part, done)
     done.with_suffix('.failed.ipynb').unlink(missing_ok=True)
@@ -63,7 +64,8 @@ def read_state(
     "What a run says of itself."
     file = Path(folder)/'state.json'
     state = dict(state='waiting') | (read_json(file) if file.is_file() else {})
-    if state['state'] not in STATES: raise InputError(f"{file}: state: found {state['state']!r:.80}, expected one of {', '.join(STATES)}")
+    if state['state'] not in STATES: raise InputError(f"{file}: state: found {state['state']!r:.80}, expected one of "
+                                                      f"{', '.join(STATES)}")
     if state['state'] == 'running' and time.time() - file.stat().st_mtime > SILENT:
         state |= dict(state='stopped', message='its process is gone')
     return state
@@ -83,10 +85,12 @@ def open_results(
 ) -> tuple:         # a file system of fsspec, and the path in it; `InputError` for one that cannot be used
     "The place for finished runs."
     if '@' in results.split('://')[-1].split('/')[0]:
-        raise InputError('results: found an address with a name or password in it, expected one without: it would be saved '
+        raise InputError('results: found an address with a name or password in it, expected one without: it '
+                         'would be saved '
                          'with each run; fsspec takes them from the environment')
     try: return fsspec.url_to_fs(results)
-    except (ValueError, ImportError) as e: raise InputError(f'results: {results}: cannot be opened ({in_short(e)})') from None
+    except (ValueError, ImportError) as e: raise InputError(f'results: {results}: cannot be opened '
+                                                            f'({in_short(e)})') from None
 
 def publish(
     folder,         # of a run
@@ -94,7 +98,9 @@ def publish(
 ):
     "Copy a run to the place for finished runs, what it says of itself last."
     (fs, root), folder = open_results(results), Path(folder)
-    files = [f for f in folder.rglob('*') if f.is_file() and not any(p.startswith('.') for p in f.relative_to(folder).parts)]
+    files = [
+        f for f in folder.rglob('*') if f.is_file() and not any(p.startswith('.') for p in f.relative_to(folder).parts)
+    ]
     for f in sorted(files, key=lambda f: f.name == 'state.json'):
         target = f'{root}/{folder.name}/{f.relative_to(folder).as_posix()}'
         fs.makedirs(target.rsplit('/', 1)[0], exist_ok=True)
@@ -107,10 +113,12 @@ def fetch(
     "Copy a finished run from the place for finished runs, what it says of itself last."
     (fs, root), folder = open_results(results), Path(folder)
     there = f'{root}/{folder.name}'
-    if not fs.exists(f'{there}/state.json') or json.loads(fs.cat_file(f'{there}/state.json')).get('state') != 'done': return False
+    if not fs.exists(f'{there}/state.json') or json.loads(fs.cat_file(f'{there}/state.json')).get('state') != 'done':
+        return False
     for name in sorted(fs.find(there), key=lambda name: name.endswith('/state.json')):
         target = folder/name[name.index(f'{folder.name}/') + len(folder.name) + 1:]
-        if not target.resolve().is_relative_to(folder.resolve()): raise InputError(f'results: {name}: found a path that leaves the folder')
+        if not target.resolve().is_relative_to(folder.resolve()): raise InputError(f'results: {name}: found a path '
+                                                                                   'that leaves the folder')
         target.parent.mkdir(parents=True, exist_ok=True)
         fs.get_file(name, str(target))
     return True
@@ -143,14 +151,15 @@ def watch(
     stop: threading.Event,      # set when it is to end
     asked,                      # a `StopRequest`
 ) -> tuple:                     # 'stopped' or 'failed', and why; 'done' and nothing if it came to its end
-    "Give signs of life while a run is at work; stop it when asked to, when time is up, and when nobody waits for it any more."
+    "Give signs of life while a run is at work; stop it when asked to, when time is up, or when nobody waits for it."
     parent, began, state, why, tried = os.getppid(), time.monotonic(), 'done', '', 0.
     while thread.is_alive():
         thread.join(1)
         os.utime(folder/'state.json')
         if not why and asked: state, why = 'stopped', 'stopped'
         elif not why and os.getppid() != parent: state, why = 'stopped', 'the process that started it is gone'
-        elif not why and time.monotonic() - began > 3600*hours: state, why = 'failed', f'stopped after {hours:g} hours, as the plan says'
+        elif not why and time.monotonic() - began > 3600*hours:
+            state, why = 'failed', f'stopped after {hours:g} hours, as the plan says'
         if not why: continue
         stop.set()
         if time.monotonic() - tried > 5: interrupt_kernels(); tried = time.monotonic()
@@ -196,7 +205,8 @@ def environment(
 ) -> dict:
     "The environment of a run's process: its threads, its GPUs."
     threads = {name: str(job['cores']) for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')}
-    return dict(os.environ) | threads | dict(TOKENIZERS_PARALLELISM='false') | ({} if device is None else dict(CUDA_VISIBLE_DEVICES=device))
+    return dict(os.environ) | threads | dict(TOKENIZERS_PARALLELISM='false') | ({} if device is None else dict(
+        CUDA_VISIBLE_DEVICES=device))
 
 def is_held(
     job: dict,
@@ -214,8 +224,8 @@ def run_process(
     "Execute a run in a process of its own; what it says goes to log.txt."
     with open(Path(job['folder'])/'log.txt', 'a') as log:
         code = 'import sys; from viewneti.batch.executors import work; sys.exit(work(sys.argv[1]))'
-        process = subprocess.Popen([sys.executable, '-c', code, job['folder']], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   env=environment(job, device), start_new_session=True)
+        process = subprocess.Popen([sys.executable, '-c', code, job['folder']], stdin=subprocess.DEVNULL, stdout=log,
+                                   stderr=log, env=environment(job, device), start_new_session=True)
         told = False
         while True:
             try: return process.wait(.2)
@@ -233,16 +243,19 @@ def see_through(
     folder, began = Path(job['folder']), time.time()
     folder.mkdir(parents=True, exist_ok=True)
     if read_state(folder)['state'] == 'done' or job['results'] and fetch(folder, job['results']): return 'done'
-    if needed := is_held(job): return write_state(folder, state='held', message=f'needs {needed}, which is not done')['state']
+    if needed := is_held(job):
+        return write_state(folder, state='held', message=f'needs {needed}, which is not done')['state']
     if stop is not None and stop.is_set(): return 'stopped'
     write_json(folder/'job.json', job)
     for attempt in range(1, job['retries'] + 2):
         write_state(folder, state='running', attempt=attempt, started=began, message=None, ended=None)
         code = run_process(job, device, stop)
         if code in (0, FAILED, *STOPPED): return read_state(folder)['state']
-        if stop is not None and stop.is_set(): return write_state(folder, state='stopped', message='stopped', ended=time.time())['state']
+        if stop is not None and stop.is_set():
+            return write_state(folder, state='stopped', message='stopped', ended=time.time())['state']
         died = 'with its kernel' if code == DIED else f'by signal {-code} ({signal.Signals(-code).name})' if code < 0 else f'with exit code {code}'
-        write_state(folder, state='failed', ended=time.time(), message=f'its process died {died}, {attempt} times; see log.txt')
+        write_state(folder, state='failed', ended=time.time(), message=f'its process died {died}, {attempt} times; '
+                                                                       'see log.txt')
     return 'failed'
 
 def attend(
@@ -254,7 +267,9 @@ def attend(
     try: return see_through(job, device, stop)
     except Exception as e:
         with contextlib.suppress(Exception):
-            write_json(Path(job['folder'])/'state.json', dict(state='failed', message=in_short(f'{type(e).__name__}: {e}', 600), ended=time.time()))
+            write_json(
+                Path(job['folder']) / 'state.json',
+                dict(state='failed', message=in_short(f'{type(e).__name__}: {e}', 600), ended=time.time()))
         return 'failed'
 
 # %% ../../nbs/batch/01_executors.ipynb #6d4815de
@@ -262,7 +277,7 @@ def device_places(
     gpus: float,    # of each run: a number, or a fraction
     there: int,     # how many GPUs there are
     at_once: int,
-) -> list:          # for each place in the pool, the numbers of its GPUs as CUDA_VISIBLE_DEVICES has them; None: not set
+) -> list:          # for each place in the pool, its GPUs' numbers as CUDA_VISIBLE_DEVICES has them; None: not set
     "Which GPUs the runs use that go at the same time."
     if not gpus or not there: return [None]*at_once
     if gpus <= 1: places = [str(i) for _ in range(int(1/gpus)) for i in range(there)]
@@ -275,11 +290,12 @@ def run_local(
     at_once: int = 1,   # how many processes
     tell=lambda: None,  # called again and again while they are at work
     devices: list = None,   # see `device_places`
-    stop: threading.Event = None,   # set, by a signal or by the caller: the runs at work are told to stop, no other begins
+    stop: threading.Event = None,   # set by a signal or by the caller: runs at work are told to stop, no other begins
 ) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'
     "Execute jobs on this machine, some at once."
     by_id, states, stop = {job['id']: job for job in jobs}, {}, stop or threading.Event()
-    free, order = queue.SimpleQueue(), TopologicalSorter({job['id']: [n for n in job['needs'] if n in by_id] for job in jobs})
+    free, order = queue.SimpleQueue(), TopologicalSorter(
+        {job['id']: [n for n in job['needs'] if n in by_id] for job in jobs})
     for device in devices or [None]*at_once: free.put(device)
     def take_place(name):
         device = free.get()
@@ -306,7 +322,8 @@ def load_ray(
 ):                  # the module, connected; `InputError` when it is not installed or there is no such cluster
     "Ray, connected to a cluster."
     try: import ray
-    except ImportError: raise InputError("executor: found 'ray', which is not installed (pip install 'viewneti[ray]')") from None
+    except ImportError: raise InputError("executor: found 'ray', which is not installed (pip install "
+                                         "'viewneti[ray]')") from None
     quiet = dict(include_dashboard=False, log_to_driver=False, logging_level='ERROR')
     if ray.is_initialized(): return ray
     try: ray.init(**quiet, **(dict(address=address) if address else dict(address='local', num_cpus=cores)))
@@ -338,7 +355,7 @@ def run_ray(
     at_once: int = 1,   # of a cluster started here; another one has its own limits
     tell=lambda: None,  # called again and again while they are at work
     address: str = '',  # of a cluster, 'auto' for one on this machine; empty: it is started here
-) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'; `InputError` when there is no Ray, or no such cluster
+) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'; `InputError` without Ray or such a cluster
     "Execute jobs on a Ray cluster, which decides when and where."
     own, ray = not address, load_ray(address, at_once*max(job['cores'] for job in jobs))
     task, refs = ray.remote(ray_attend), {}
@@ -365,9 +382,12 @@ def slurm_parameters(
 ) -> dict:              # for `submitit.AutoExecutor.update_parameters`
     "What Slurm is told of a run."
     after = ':'.join(str(numbers[name]) for name in job['needs'] if name in numbers)
-    extra = dict(further.get('slurm_additional_parameters', {})) | (dict(dependency=f'afterany:{after}') if after else {})
-    return dict(name=job['id'], cpus_per_task=job['cores'], timeout_min=int(60*job['hours']) + 5, mem_gb=max(1, -(-int(job['memory'])//10**9)),
-                **(dict(gpus_per_node=max(1, int(job['gpus']))) if job['gpus'] else {}), **(further | dict(slurm_additional_parameters=extra)))
+    extra = dict(further.get('slurm_additional_parameters',
+                             {})) | (dict(dependency=f'afterany:{after}') if after else {})
+    return dict(name=job['id'], cpus_per_task=job['cores'], timeout_min=int(60 * job['hours']) + 5,
+                mem_gb=max(1, -(-int(job['memory']) // 10**9)),
+                **(dict(gpus_per_node=max(1, int(job['gpus']))) if job['gpus'] else {}),
+                **(further | dict(slurm_additional_parameters=extra)))
 
 # %% ../../nbs/batch/01_executors.ipynb #3c19eb8b
 def run_slurm(
@@ -376,16 +396,18 @@ def run_slurm(
     further: dict = {}, # see `slurm_parameters`
     tell=lambda: None,  # called again and again while they wait and work
     cluster: str = 'slurm',     # or 'local' and 'debug', with which submitit tries a program without Slurm
-) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'; `InputError` when there is no submitit, or no Slurm
+) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'; `InputError` without submitit, or without Slurm
     "Hand jobs to Slurm, and wait for them."
     try: import submitit
-    except ImportError: raise InputError("executor: found 'slurm', which needs submitit (pip install 'viewneti[slurm]')") from None
+    except ImportError: raise InputError("executor: found 'slurm', which needs submitit (pip install "
+                                         "'viewneti[slurm]')") from None
     try: executor = submitit.AutoExecutor(folder=Path(folder)/'slurm', cluster=cluster)
     except RuntimeError as e: raise InputError(f"executor: found 'slurm', but no Slurm here ({in_short(e)})") from None
     submitted, numbers = {}, {}
     for job in jobs:
         given = slurm_parameters(job, numbers if cluster == 'slurm' else {}, further)
-        executor.update_parameters(**{k: v for k, v in given.items() if cluster == 'slurm' or not k.startswith('slurm_')})
+        executor.update_parameters(
+            **{k: v for k, v in given.items() if cluster == 'slurm' or not k.startswith('slurm_')})
         submitted[job['id']] = executor.submit(attend, job)
         numbers[job['id']] = submitted[job['id']].job_id
         if cluster != 'slurm': submitted[job['id']].wait()  # submitit's own trial has no queue

@@ -73,7 +73,8 @@ def known_name(
     "Refuse a name that there is not, with the nearest one that there is."
     if name in known: return
     near = difflib.get_close_matches(str(name), list(known), 1)
-    raise InputError(f'{where}: found {quoted(name)}, expected ' + (f'{near[0]}?' if near else 'one of '+', '.join(known)))
+    raise InputError(f'{where}: found {quoted(name)}, expected ' +
+                     (f'{near[0]}?' if near else 'one of ' + ', '.join(known)))
 
 # %% ../../nbs/batch/00_plans.ipynb #be453122
 def read_plan(
@@ -208,11 +209,13 @@ def expand(
     runs += [apply_rules(plan, run_name(p, plan.grid), p) for p in kept]
     names = [run.name for run in runs]
     for run in runs:
-        if names.count(run.name) > 1: raise InputError(f'grid: found two runs with the name {run.name!r}, expected different ones')
+        if names.count(run.name) > 1: raise InputError(f'grid: found two runs with the name {run.name!r}, expected '
+                                                       'different ones')
     starts = {run.name: find_start(run, runs) for run in runs}
     for run in runs: run.start_from = starts[run.name]
     try: order = list(TopologicalSorter({run.name: run.needs for run in runs}).static_order())
-    except CycleError as e: raise InputError(f'rules: start_from: found runs that wait for each other: {e.args[1]}') from None
+    except CycleError as e: raise InputError('rules: start_from: found runs that wait for each other: '
+                                             f'{e.args[1]}') from None
     return sorted(runs, key=lambda run: order.index(run.name)) if any(starts.values()) else runs
 
 # %% ../../nbs/batch/00_plans.ipynb #4f688915
@@ -239,7 +242,8 @@ def config_for(
     "What `viewneti train` is to do."
     values = {k: v for k, v in run.options.items() if k.split('.')[0] not in MEASURES}
     for name in OF_BATCH:
-        if name in values: raise InputError(f'{name}: found {quoted(values[name])}, expected none, since the batch gives each run its own')
+        if name in values: raise InputError(f'{name}: found {quoted(values[name])}, expected none, since the batch '
+                                            'gives each run its own')
     for name in values: known_name(name, get_type_hints(FitConfig), 'options')
     config = decode_config(values | dict(folder=str(folder)), 'options')
     if run.start_from: config.view_mapper = str(view_mapper)
@@ -300,7 +304,8 @@ def model_digest(
     read = lambda f: file_digest(f) if f.stat().st_size <= most else f.stat().st_size
     return digest([[str(f.relative_to(folder)), read(f)] for f in files])
 
-OF_NO_RESULT = ('__init__', '_modidx', 'plans', 'executors', 'batches', 'cli', 'commands', 'explorer')  # modules that change no number
+# modules that change no number
+OF_NO_RESULT = ('__init__', '_modidx', 'plans', 'executors', 'batches', 'cli', 'commands', 'explorer')
 
 @lru_cache
 def code_digest() -> str:
@@ -345,7 +350,8 @@ def given_parameters(
         values = {f.name: getattr(config, f.name) for f in fields(config)
                   if f.name in known or getattr(config, f.name) != usual(f)} | values
     rest = {k: v for k, v in values.items() if k not in known}
-    if rest and 'options' not in known: raise InputError(f"{path}: found no parameter {next(iter(rest))!r}, and no 'options' for it")
+    if rest and 'options' not in known: raise InputError(f"{path}: found no parameter {next(iter(rest))!r}, and no "
+                                                         "'options' for it")
     return {k: v for k, v in values.items() if k in known} | (dict(options=rest) if 'options' in known else {})
 
 def notebook_jobs(
@@ -402,13 +408,15 @@ def choose_at_once(
     free: float = None,     # bytes; what is free here, if None
 ) -> int:           # `InputError` when what was asked for does not fit
     "How many runs go at the same time."
-    if plan.gpus and not torch.cuda.is_available(): raise InputError(f'gpus: found {plan.gpus:g}, expected 0, since PyTorch sees no GPU here')
+    if plan.gpus and not torch.cuda.is_available(): raise InputError(f'gpus: found {plan.gpus:g}, expected 0, since '
+                                                                     'PyTorch sees no GPU here')
     free = free_memory(plan.gpus > 0) if free is None else free
     fit, cores = int(free//need), max(1, psutil.cpu_count()//plan.cores)
     if plan.gpus: cores = min(cores, max(1, int(torch.cuda.device_count()/plan.gpus)))
     asked = plan.at_once or max(1, min(cores, fit, runs))
     if asked > fit:
-        raise InputError(f'{"at_once" if plan.at_once else "memory"}: found {asked} runs at once of about {need/1e9:.1f} GB each, '
+        raise InputError(f'{"at_once" if plan.at_once else "memory"}: found {asked} runs at once of about '
+                         f'{need/1e9:.1f} GB each, '
                          f'expected at most {fit} with {free/1e9:.1f} GB free')
     return asked
 
@@ -432,15 +440,19 @@ def check_run(
         seen, views = seen + [scenes[key][0]], views + scenes[key][1]
     measures = {what: measure_options(plan, run, what) for what in MEASURES}
     books = [file_digest(find_notebook(name)) for name in plan.notebooks]
-    known = digest(asdict(config) | dict(folder='', view_mapper=start_digest), seen, model_digest(model), code_digest(), books, measures)
+    known = digest(
+        asdict(config) | dict(folder='', view_mapper=start_digest), seen, model_digest(model), code_digest(), books,
+        measures)
     run.id = f'{run.name}-{known[:8]}'
     config.folder = str(Path(plan.folder)/run.id/'run')
     given = config_for(plan, run, config.folder, start)
     seeds = len(listify(measures['evaluation'].get('seeds', 0)))
-    return dict(id=run.id, name=run.name, hash=known, place=run.place, needs=[ids[name] for name in run.needs],
-                folder=str(Path(plan.folder)/run.id), notebooks=notebook_jobs(plan, run, given), steps=config.steps,
-                cores=plan.cores, gpus=plan.gpus, hours=plan.hours, retries=plan.retries, results=plan.results,
-                memory=memory_need(plan, config), disk=disk_need(config, views, seeds, config.size or ((64, 64) if config.model == 'tiny' else (768, 768))))
+    return dict(
+        id=run.id, name=run.name, hash=known, place=run.place, needs=[ids[name] for name in run.needs],
+        folder=str(Path(plan.folder) / run.id), notebooks=notebook_jobs(plan, run,
+                                                                        given), steps=config.steps, cores=plan.cores,
+        gpus=plan.gpus, hours=plan.hours, retries=plan.retries, results=plan.results, memory=memory_need(plan, config),
+        disk=disk_need(config, views, seeds, config.size or ((64, 64) if config.model == 'tiny' else (768, 768))))
 
 # %% ../../nbs/batch/00_plans.ipynb #90c2390a
 def jobs_of(

@@ -454,7 +454,8 @@ def run_stage(
     file, state = Path(config.folder)/f'{name}.safetensors', processes(config)
     averages = {f'average_{k}': copy.deepcopy(m).requires_grad_(False) for k, m in modules.items()}
     graphed = graphed and state.num_processes == 1
-    optimizer, parameters = make_optimizer(modules, lr, matrix_lr, graphed), [p for m in modules.values() for p in m.parameters()]
+    optimizer, parameters = make_optimizer(modules, lr, matrix_lr,
+                                           graphed), [p for m in modules.values() for p in m.parameters()]
     before = load_state(file, modules | averages, optimizer) if file.exists() else dict(step=0)
     step, began, log = before['step'], time.time()-before.get('seconds', 0), file.with_suffix('.jsonl')
     lines = [l for l in (log.read_text().splitlines() if log.exists() else []) if json.loads(l)['step'] <= step]
@@ -464,7 +465,8 @@ def run_stage(
         done = length.done(step, time.time()-began)
         return done if state.num_processes == 1 else broadcast(torch.tensor(done, device=config.torch_device)).item()
     done = part_done()
-    bar = tqdm(desc=name, initial=step, total=None if length.seconds else length.steps, disable=not state.is_main_process)
+    bar = tqdm(desc=name, initial=step, total=None if length.seconds else length.steps,
+               disable=not state.is_main_process)
     while done < 1:
         set_rate(optimizer, learning_rate(step, done, config.decay))
         try: loss = steps(draw(step, done), step % look_every == 0)
@@ -621,12 +623,12 @@ def build_denoiser(
         vocab_size=len(tokens), hidden_size=width, intermediate_size=4*width, num_hidden_layers=config.text_layers,
         num_attention_heads=4, max_position_embeddings=config.max_length, projection_dim=width, hidden_act='gelu',
         bos_token_id=tokens.bos_token_id, eos_token_id=tokens.eos_token_id, pad_token_id=tokens.pad_token_id)
-    unet = dict(
-        sample_size=config.size//2**(len(config.vae_channels)-1), in_channels=config.latent_channels,
-        out_channels=config.latent_channels, layers_per_block=config.layers_per_block, cross_attention_dim=width,
-        block_out_channels=config.channels, down_block_types=('CrossAttnDownBlock2D',)*n, attention_head_dim=tuple(config.heads),
-        up_block_types=('CrossAttnUpBlock2D',)*n, norm_num_groups=math.gcd(16, *config.channels),
-        use_linear_projection=True)
+    unet = dict(sample_size=config.size // 2**(len(config.vae_channels) - 1), in_channels=config.latent_channels,
+                out_channels=config.latent_channels, layers_per_block=config.layers_per_block,
+                cross_attention_dim=width, block_out_channels=config.channels,
+                down_block_types=('CrossAttnDownBlock2D',) * n, attention_head_dim=tuple(config.heads),
+                up_block_types=('CrossAttnUpBlock2D',) * n, norm_num_groups=math.gcd(16, *config.channels),
+                use_linear_projection=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed+1)
         text, unet = CLIPTextModel(text), UNet2DConditionModel(**unet)
@@ -642,7 +644,7 @@ def stratified_timesteps(
     timesteps: int,              # of the schedule
     generator: torch.Generator,
 ) -> torch.Tensor:               # [n] int64
-    "Random timesteps, one from each of `n` equal parts of the schedule: each is as likely as any, a batch has all noise levels."
+    "Random timesteps, one from each of `n` equal parts of the schedule: all as likely, and a batch has all noise levels."
     device = generator.device
     return ((torch.arange(n, device=device)+torch.rand(n, generator=generator, device=device))/n*timesteps).long()
 
@@ -724,7 +726,8 @@ def train_denoiser(
         mean, std = (held[k][at].float() for k in ('mean', 'std'))
         z = (mean + std*torch.randn(mean.shape, generator=g, device=device))*scale
         dropped = torch.rand(B, 1, generator=g, device=device) < config.caption_dropout
-        words, noise = torch.where(dropped, empty, held['ids'][at, which]), torch.randn(z.shape, generator=g, device=device)
+        words, noise = torch.where(dropped, empty, held['ids'][at,
+                                                               which]), torch.randn(z.shape, generator=g, device=device)
         t = stratified_timesteps(B, scheduler.config.num_train_timesteps, g)
         return z[rows].contiguous(memory_format=torch.channels_last), words[rows], noise[rows], t[rows]
     def loss_of(*drawn):
@@ -732,7 +735,8 @@ def train_denoiser(
             return denoiser_loss(text, unet, scheduler, *drawn)
     def sheet(step, averages, last):
         if step % config.sheet_every and not last: return
-        save_sheet(config, assemble(vae, averages['average_text'], tokenizer, averages['average_unet'], scheduler), step)
+        save_sheet(config, assemble(vae, averages['average_text'], tokenizer, averages['average_unet'], scheduler),
+                   step)
     length = Length(config.steps, (45 if 'autoencoder' in config.stages else 60)*config.minutes)
     averages = run_stage(config, 'denoiser', dict(text=text, unet=unet), draw, loss_of, length, config.lr,
                          config.matrix_lr, sheet, config.graphed)
@@ -801,8 +805,8 @@ license: apache-2.0
 # The embedded model of viewneti
 
 A small text-to-image diffusion model of the usual parts (AutoencoderKL, CLIPTextModel, UNet2DConditionModel,
-v-prediction), for pictures of {config[size]}x{config[size]} pixels. It learned from drawn pictures and their captions. It
-was never told a camera; {view_words:.3g}% of its captions hold loose words about the view.
+v-prediction), for pictures of {config[size]}x{config[size]} pixels. It learned from drawn pictures and their captions.
+It was never told a camera; {view_words:.3g}% of its captions hold loose words about the view.
 
 | stage | steps | batch | samples | seconds | last loss | hardware |
 |---|---|---|---|---|---|---|
@@ -840,7 +844,8 @@ def autoencoder_history(
 ) -> list:        # of cards, without what they say of a denoiser
     "The cards of the models from which it took its autoencoder."
     if 'autoencoder_from' not in card: return []
-    return [{k: v for k, v in c.items() if not k.startswith('denoiser')} for c in card_history(card['autoencoder_from'])]
+    return [{k: v for k, v in c.items() if not k.startswith('denoiser')}
+            for c in card_history(card['autoencoder_from'])]
 
 def stage_rows(
     card: dict,

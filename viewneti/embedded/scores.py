@@ -20,11 +20,12 @@ from diffusers import StableDiffusionPipeline
 from tqdm.auto import tqdm
 
 from ..cameras import spherical, view_angle
-from ..core import InputError, PALETTE, STYLE, read_json, show_pictures, write_json
-from .meter import NAMES, around, held_out, load_judge, load_meter, posed, read, read_words, smooth, through
+from ..core import InputError, PALETTE, STYLE, read_json, write_json
+from .meter import (NAMES, held_out, load_judge, load_meter, posed, read, read_words, smooth,
+                                     through)
 from .pretraining import autoencoder_psnr, draw_held_out, write_card
-from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig, random_camera,
-                                     random_toy, render, render_views, turned)
+from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig,
+                                     random_toy, render)
 
 # %% ../../nbs/embedded/03_scores.ipynb #9ff8c4d1
 @torch.no_grad()
@@ -80,7 +81,7 @@ def frechet_ratio(
     judge,
     vae,
     samples: torch.Tensor,   # [N, 3, 64, 64] in [0, 1]
-    renders: torch.Tensor,   # [2N, 3, 64, 64]: one half is compared with samples, the other with itself through the autoencoder
+    renders: torch.Tensor,   # [2N, 3, 64, 64]: one half is compared with samples, the other with itself, autoencoded
 ) -> float:                  # 1: as near as autoencoded renders; nan where N is under twice the number of features
     "Fréchet distance of samples to renders, over that of autoencoded renders."
     n = len(renders)//2
@@ -174,7 +175,8 @@ def plot_cameras_drawn(
     panels = dict(azimuth=(0, 360, 0, 360), elevation=(0, 80, 2, 75))   # range shown, range in training
     for ax, (key, (low, high, first, last)) in zip(axes, panels.items()):
         for (label, s), color in zip(readings.items(), ('blue', 'orange', 'green')):
-            ax.hist(s[key].numpy(), 12, (low, high), density=True, histtype='step', lw=2, color=PALETTE[color], label=label)
+            ax.hist(s[key].numpy(), 12, (low, high), density=True, histtype='step', lw=2, color=PALETTE[color],
+                    label=label)
         level, edges = 1/(last-first), [first, first, last, last]
         ax.plot(edges, [0, level, level, 0], '--', color=PALETTE['black'], label='training pictures')
         ax.set(xlabel=f'{key}, degrees', yticks=[], ylim=(0, None))
@@ -207,7 +209,8 @@ def score_phrases(
         toys = [random_toy(rng, tuple(CATEGORIES)[(i*len(VIEW_PHRASES)+j) % len(CATEGORIES)]) for i in range(each)]
         pictures[phrase] = draw(pipe, [f'{phrase}. {caption(t)}' for t in toys], guidance=guidance, seed=seed)
         said = read(meter, pictures[phrase])
-        scores[phrase] = (obeys(phrase, said['azimuth'], said['elevation']) & (said['recognised'] > .5)).float().mean().item()
+        scores[phrase] = (obeys(phrase, said['azimuth'], said['elevation']) &
+                          (said['recognised'] > .5)).float().mean().item()
     return scores, pictures
 
 # %% ../../nbs/embedded/03_scores.ipynb #e31d8b17
@@ -216,7 +219,8 @@ def nearest_words(
     elevation: float,  # degrees
 ) -> str:              # such as 'from the front left, from slightly above'
     "The phrase for a side and the phrase for a height that fit a view best."
-    best = lambda kind: max((p for p in VIEW_PHRASES if VIEW_PHRASES[p][kind]), key=lambda p: aptness(p, azimuth, elevation))
+    best = lambda kind: max(
+        (p for p in VIEW_PHRASES if VIEW_PHRASES[p][kind]), key=lambda p: aptness(p, azimuth, elevation))
     return f'{best(0)}, {best(1)}'
 
 def words_baseline(
@@ -262,8 +266,8 @@ def score_row(
     what, goal, unit, sense = GOALS[name]
     known = not math.isnan(score)
     reached = None if goal is None or not known else score >= goal if sense == 'at least' else score <= goal
-    return dict(what=f'{what}, {sense}' if goal is not None else what, score=round(score, 4) if known else None, goal=goal,
-                unit=unit, reached=reached)
+    return dict(what=f'{what}, {sense}' if goal is not None else what, score=round(score, 4) if known else None,
+                goal=goal, unit=unit, reached=reached)
 
 # %% ../../nbs/embedded/03_scores.ipynb #a28d5d49
 def score_model(
