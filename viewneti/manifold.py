@@ -188,8 +188,8 @@ def camera_angles_between(
     "The angle between each two places, as seen from the centre."
     a, e = torch.deg2rad(places.double()).unbind(-1)
     out = torch.stack([e.cos()*a.cos(), e.cos()*a.sin(), e.sin()], -1)
-    return torch.rad2deg(2 * torch.asin(
-        (torch.cdist(out, out, compute_mode='donot_use_mm_for_euclid_dist') / 2).clamp(max=1)))
+    chord = torch.cdist(out, out, compute_mode='donot_use_mm_for_euclid_dist')
+    return torch.rad2deg(2*torch.asin((chord/2).clamp(max=1)))
 
 # %% ../nbs/09_manifold.ipynb #45a7f192
 def distance_correlation(

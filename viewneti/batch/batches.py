@@ -165,8 +165,8 @@ def batch_page(
     ]
     scores = [k for k in SHOWN if any(k in row for row in rows)]
     heads = ['run', 'state', 'drawn', *varied, *(SHOWN[k] for k in scores), 'step', 'time', 'files', '']
-    title, body = html.escape(title), '\n'.join(
-        page_row(job, row, varied + scores, Path(root)) for job, row in zip(jobs, rows))
+    title = html.escape(title)
+    body = '\n'.join(page_row(job, row, varied+scores, Path(root)) for job, row in zip(jobs, rows))
     when = time.strftime('%Y-%m-%d %H:%M')
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -297,9 +297,8 @@ def batch(
     with explained(plan.folder), only_one(plan.folder):
         jobs = gather(jobs_of(plan, progress))
         need = max(job['memory'] for job in jobs)
-        at_once = choose_at_once(
-            plan, need,
-            len(jobs)) if plan.executor == 'local' or plan.executor == 'ray' and not plan.address else len(jobs)
+        here = plan.executor == 'local' or plan.executor == 'ray' and not plan.address
+        at_once = choose_at_once(plan, need, len(jobs)) if here else len(jobs)
         left = [job for job in jobs if status_row(job)['state'] not in ('done', *([] if retry else ['failed']))]
         check_disk(plan.folder, left)
         write_json(Path(plan.folder)/'batch.json', dict(jobs=jobs, at_once=at_once))

@@ -205,8 +205,8 @@ def environment(
 ) -> dict:
     "The environment of a run's process: its threads, its GPUs."
     threads = {name: str(job['cores']) for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')}
-    return dict(os.environ) | threads | dict(TOKENIZERS_PARALLELISM='false') | ({} if device is None else dict(
-        CUDA_VISIBLE_DEVICES=device))
+    places = {} if device is None else dict(CUDA_VISIBLE_DEVICES=device)
+    return dict(os.environ) | threads | dict(TOKENIZERS_PARALLELISM='false') | places
 
 def is_held(
     job: dict,
@@ -294,8 +294,8 @@ def run_local(
 ) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'
     "Execute jobs on this machine, some at once."
     by_id, states, stop = {job['id']: job for job in jobs}, {}, stop or threading.Event()
-    free, order = queue.SimpleQueue(), TopologicalSorter(
-        {job['id']: [n for n in job['needs'] if n in by_id] for job in jobs})
+    free = queue.SimpleQueue()
+    order = TopologicalSorter({job['id']: [n for n in job['needs'] if n in by_id] for job in jobs})
     for device in devices or [None]*at_once: free.put(device)
     def take_place(name):
         device = free.get()

@@ -440,9 +440,8 @@ def check_run(
         seen, views = seen + [scenes[key][0]], views + scenes[key][1]
     measures = {what: measure_options(plan, run, what) for what in MEASURES}
     books = [file_digest(find_notebook(name)) for name in plan.notebooks]
-    known = digest(
-        asdict(config) | dict(folder='', view_mapper=start_digest), seen, model_digest(model), code_digest(), books,
-        measures)
+    settings = asdict(config) | dict(folder='', view_mapper=start_digest)
+    known = digest(settings, seen, model_digest(model), code_digest(), books, measures)
     run.id = f'{run.name}-{known[:8]}'
     config.folder = str(Path(plan.folder)/run.id/'run')
     given = config_for(plan, run, config.folder, start)

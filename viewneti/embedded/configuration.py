@@ -43,8 +43,7 @@ class PretrainConfig:
                                    # a quarter of it
     batch: int = 0                 # 0: 32 on a processor, 512 on a GPU
     lr: float = 1.5e-3             # of AdamW
-    matrix_lr: Optional[
-        float] = None  # of Muon, for the denoiser's matrices; 0: no Muon; None: 4e-3 with `half`, else 0
+    matrix_lr: float = 4e-3        # of Muon, for the denoiser's matrices; 0: no Muon
     decay: float = .3              # last part of the time, in which the learning rate falls to zero
     ema: float = .999              # decay of the average of the weights that is kept
     caption_dropout: float = .1    # captions replaced by the empty one, for guidance

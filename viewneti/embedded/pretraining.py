@@ -39,21 +39,27 @@ from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, Shots, 
 COMPRESSION = ('size', 'latent_channels', 'vae_channels')
 ARCHITECTURE = (*COMPRESSION, 'channels', 'heads', 'layers_per_block', 'text_width', 'text_layers', 'max_length')
 
+def has_bfloat16(
+    device: str,  # 'cpu' or 'cuda'
+) -> bool:
+    "Whether arithmetic in bfloat16 is fast there; a processor without units for it only imitates it."
+    units = getattr(torch.cpu, 'get_capabilities', dict)()
+    return device != 'cpu' or bool(units.get('avx512_bf16') or units.get('amx_bf16'))
+
 def settle(
     config: PretrainConfig,
 ) -> PretrainConfig:  # with nothing left open
     "Fill in what the hardware decides, and the architecture of the model that is learned on."
-    gpu, units = config.torch_device == 'cuda', getattr(torch.cpu, 'get_capabilities', dict)()
+    gpu = config.torch_device == 'cuda'
     pick = lambda value, unset, cpu, cuda: value if value != unset else cuda if gpu else cpu
     for folder, fields in ((config.autoencoder, COMPRESSION), (config.start, ARCHITECTURE)):
         made = read_json(Path(folder)/'card.json').get('config', {}) if folder else {}
         config = replace(config, **{k: made[k] for k in fields if k in made})
-    half = pick(config.half, None, bool(units.get('avx512_bf16') or units.get('amx_bf16')), True)
+    half = has_bfloat16(config.torch_device) if config.half is None else config.half
     channels = pick(config.channels, [], [64, 128, 192], [128, 160, 192])
     return replace(
         config, half=half, device=config.torch_device, channels=channels,
         heads=config.heads or [max(1, c//(32 if gpu else 64)) for c in channels],
-        matrix_lr=(4e-3 if half else 0.) if config.matrix_lr is None else config.matrix_lr,
         chunk=pick(config.chunk, 0, 16, 256), batch=pick(config.batch, 0, 32, 512),
         workers=pick(config.workers, -1, 0, 4), vae_batch=pick(config.vae_batch, 0, 16, 128),
         vae_crop=pick(config.vae_crop, 0, min(48, config.size), config.size),
@@ -300,9 +306,10 @@ def as_matrix(
 
 def orthogonal(
     x: torch.Tensor,        # [n, rows, columns]
-    dtype=torch.bfloat16,   # of the arithmetic
+    dtype=None,             # of the arithmetic; None: bfloat16 where the hardware has it, else float32
 ) -> torch.Tensor:          # [n, rows, columns], singular values near 1
     "The nearest orthogonal matrix to each, roughly: Muon's five Newton-Schulz steps, for many matrices at once."
+    dtype = dtype or (torch.bfloat16 if has_bfloat16(x.device.type) else torch.float32)
     wide = x.shape[1] > x.shape[2]
     y = F.normalize((x.mT if wide else x).flatten(1), dim=1, eps=1e-7).view_as(x.mT if wide else x).to(dtype)
     for _ in range(5):
@@ -454,8 +461,8 @@ def run_stage(
     file, state = Path(config.folder)/f'{name}.safetensors', processes(config)
     averages = {f'average_{k}': copy.deepcopy(m).requires_grad_(False) for k, m in modules.items()}
     graphed = graphed and state.num_processes == 1
-    optimizer, parameters = make_optimizer(modules, lr, matrix_lr,
-                                           graphed), [p for m in modules.values() for p in m.parameters()]
+    optimizer = make_optimizer(modules, lr, matrix_lr, graphed)
+    parameters = [p for m in modules.values() for p in m.parameters()]
     before = load_state(file, modules | averages, optimizer) if file.exists() else dict(step=0)
     step, began, log = before['step'], time.time()-before.get('seconds', 0), file.with_suffix('.jsonl')
     lines = [l for l in (log.read_text().splitlines() if log.exists() else []) if json.loads(l)['step'] <= step]

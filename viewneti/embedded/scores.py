@@ -219,9 +219,8 @@ def nearest_words(
     elevation: float,  # degrees
 ) -> str:              # such as 'from the front left, from slightly above'
     "The phrase for a side and the phrase for a height that fit a view best."
-    best = lambda kind: max(
-        (p for p in VIEW_PHRASES if VIEW_PHRASES[p][kind]), key=lambda p: aptness(p, azimuth, elevation))
-    return f'{best(0)}, {best(1)}'
+    apt = lambda phrase: aptness(phrase, azimuth, elevation)
+    return ', '.join(max((p for p in VIEW_PHRASES if VIEW_PHRASES[p][kind]), key=apt) for kind in (0, 1))
 
 def words_baseline(
     pipe: StableDiffusionPipeline,
