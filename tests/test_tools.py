@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/"tools"))
 from notebooks import cell_options, for_reading  # noqa: E402
-from readme import relink, with_captions  # noqa: E402
+from readme import FRAME, relink, with_captions  # noqa: E402
 
 
 @pytest.mark.parametrize("written, expected", [
@@ -31,6 +31,13 @@ def test_readme_figures_have_the_text_and_the_caption_of_their_cell():
     options = {3: {"fig-alt": "Six ducks.", "fig-cap": "Ducks."}}
     text = with_captions("before\n![png](nbs/images/index_3_0.png)\nafter", options)
     assert text == "before\n![Six ducks.](nbs/images/index_3_0.png)\n\n*Ducks.*\nafter"
+    text = with_captions('before\n\n![Ducks.](images/a.webp){fig-alt="Six ducks."}\n\nafter', {})
+    assert text == "before\n\n![Six ducks.](images/a.webp)\n\n*Ducks.*\n\nafter"
+
+
+def test_readme_has_no_frames_and_not_their_captions():
+    text = '# A\n\n<iframe src="a.html" title="b"></iframe>\n\n*Ducks, to turn.*\n\nSee *this*.'
+    assert FRAME.sub("", text) == "# A\n\n\n\nSee *this*."
 
 
 def test_options_stand_above_the_code_and_are_taken_off():

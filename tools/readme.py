@@ -10,7 +10,8 @@ from notebooks import NBS, ROOT, cell_options, for_reading
 FILES = "nbs/images"  # where pictures that cells drew are put: index_NUMBER.png
 MARKDOWN_LINK = re.compile(r"(\]\()([^)\s]+)")
 HTML_LINK = re.compile(r"""(\b(?:src|href)=["'])([^"']+)""")
-FRAME = re.compile(r"<iframe\b.*?</iframe>", re.S)  # repositories show none
+FRAME = re.compile(r"<iframe\b.*?</iframe>(\s*\*[^*]+\*)?", re.S)  # with its caption; repositories show none
+FIGURE = re.compile(r'!\[([^\]]*)\]\(([^)\s]+)\)\{fig-alt="([^"]*)"\}')  # caption, file, alternative text
 FENCED = re.compile(r"(^```.*?^```)", re.M | re.S)
 
 
@@ -35,6 +36,7 @@ def with_captions(text, options):
         cap = f"\n\n*{found['fig-cap']}*" if "fig-cap" in found else ""
         return f"![{found.get('fig-alt', '')}]({match[1]}){cap}"
 
+    text = FIGURE.sub(r"![\3](\2)\n\n*\1*", text)  # repositories know no attributes
     return re.sub(rf"!\[\w+\]\(({FILES}/index_(\d+)_[^)]+)\)", figure, text)
 
 
