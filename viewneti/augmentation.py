@@ -70,7 +70,7 @@ def rotate_picture(picture:torch.Tensor, # [3,H,W]
 def draw_crop(size:tuple, # (width, height) of the picture
               area:tuple, # smallest and largest area, as a share of the picture's
               aspect:tuple, # smallest and largest width over height of the piece
-              generator:torch.Generator,
+              generator:torch.Generator,  # source of the draws
              )->tuple: # top, left, height, width in pixels
     "Which piece of a picture to keep, by the rule of torchvision's `RandomResizedCrop`"
     W, H = size

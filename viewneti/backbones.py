@@ -82,7 +82,7 @@ class Backbone(ABC):
     @classmethod
     @abstractmethod
     def check_folder(cls,
-        folder: Path,
+        folder: Path,              # of a model on disk
         variant: str|None = None,  # such as 'fp16'
     ):
         "Raise `InputError` that names the first part, or the variant, that is missing, before anything is loaded."
@@ -90,7 +90,7 @@ class Backbone(ABC):
     @classmethod
     @abstractmethod
     def from_folder(cls,
-        folder: Path,
+        folder: Path,                        # of a model on disk
         dtype: torch.dtype = torch.float32,  # of the weights
         variant: str|None = None,  # such as 'fp16'
     ) -> 'Backbone':  # on the CPU, frozen
@@ -297,7 +297,7 @@ for name in ('StableDiffusionPipeline', 'StableDiffusionImg2ImgPipeline', 'ViewN
     BACKBONES[name] = StableDiffusion
 
 def backbone_class(
-    folder: Path,
+    folder: Path,  # of a model on disk
 ) -> type:  # a subclass of `Backbone`
     "The class in `BACKBONES` that reads a model's folder."
     index = folder/'model_index.json'
@@ -305,7 +305,7 @@ def backbone_class(
     except InputError as e: raise InputError(f'{index}: {e}') from None
 
 def check_model_folder(
-    folder: Path,
+    folder: Path,              # of a model on disk
     variant: str|None = None,  # such as 'fp16'
 ):
     "Raise `InputError` that names the first part, or the variant, that is missing from a model's folder."

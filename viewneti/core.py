@@ -57,7 +57,7 @@ _EXPECTED = dict(
 STRICT = pydantic.ConfigDict(strict=True, extra='forbid', allow_inf_nan=False, arbitrary_types_allowed=True)
 
 def explain(
-    error: pydantic.ValidationError,
+    error: pydantic.ValidationError,  # pydantic's `ValidationError`
     where='',   # put before the sentence, such as the file's name
 ) -> InputError:
     "The first thing that is wrong, in our words."
@@ -148,7 +148,7 @@ def write_whole(
 
 # %% ../nbs/00_core.ipynb #913ae22a
 def write_json(
-    path,
+    path,   # of the file
     value,  # anything that JSON holds
 ):
     "Write `value` as indented JSON, whole or not at all."
@@ -171,7 +171,7 @@ def read_text(
 
 # %% ../nbs/00_core.ipynb #32c6c47d
 def read_json(
-    path,
+    path,  # of the file
 ) -> dict:  # `InputError` names the file where it is missing or holds anything else
     "Read a JSON file of names and values."
     text = read_text(path)
@@ -232,9 +232,9 @@ def read_log(
 # %% ../nbs/00_core.ipynb #1067ec9d
 def step_generator(
     seed: int,     # of the whole run
-    step: int,
+    step: int,     # of the training, or any other number
     purpose='',    # separates draws of one step, for example 'noise'
-    device='cpu',
+    device='cpu',  # on which it draws
 ) -> torch.Generator:
     "A generator that depends on (seed, step, purpose) and nothing else."
     digest = hashlib.sha256(f'{seed}/{step}/{purpose}'.encode()).digest()
@@ -373,7 +373,7 @@ def _look(
 
 # %% ../nbs/00_core.ipynb #bc4787be
 def descend(
-    optimizer,
+    optimizer,                # any of PyTorch, or one that steps and is saved like them
     parameters: list,         # all that learn
     losses: list,             # functions without arguments, each the loss of one of this process's batches, a scalar
     state,                    # accelerate's `PartialState`: how many processes there are

@@ -113,7 +113,7 @@ def write_practice_model(
 # %% ../nbs/05_backbones_practice.ipynb #ddd23b13
 def random_parts(
     kind: str,  # 'sd-1.5' or 'sd-2.1'
-    dtype: torch.dtype = torch.bfloat16,
+    dtype: torch.dtype = torch.bfloat16,  # of the weights
     narrow: bool = False,  # with narrow layers
 ) -> dict:  # tokenizer, text encoder, VAE, U-Net and scheduler, frozen
     "The parts of a published Stable Diffusion with random weights, in memory only."

@@ -195,7 +195,7 @@ def find_start(
 
 # %% ../../nbs/batch/00_plans.ipynb #1a9a2ab7
 def expand(
-    plan: Plan,
+    plan: Plan,  # as `read_plan` returns it
 ) -> list:       # of `PlannedRun`s; a run comes after the one that it starts from
     "All runs of a plan; raises `InputError` for rules and exclusions that fit nothing."
     places = combinations(plan.grid) if plan.grid else []

@@ -123,7 +123,7 @@ SHAPE_ONLY = tuple(k for k in DISTORTIONS if k != 'colors')
 # %% ../../nbs/embedded/02_meter.ipynb #9b81e413
 def distort(
     pictures: torch.Tensor,      # [N, 3, H, W] in [0, 1]
-    generator: torch.Generator,
+    generator: torch.Generator,  # source of the draws
     kinds=tuple(DISTORTIONS),    # names in `DISTORTIONS`
     group: int = 4,              # pictures that are distorted alike
 ) -> torch.Tensor:               # the same
@@ -504,9 +504,9 @@ def meter_loss(
 # %% ../../nbs/embedded/02_meter.ipynb #f4d22293
 @torch.no_grad()
 def read(
-    meter,
+    meter,                   # a `Meter` or `SecondMeter`
     pictures: torch.Tensor,  # [N, 3, 64, 64] in [0, 1]
-    batch: int = 128,
+    batch: int = 128,        # pictures read at once
 ) -> dict:  # azimuth, elevation (degrees), radius; half widths of intervals of 50 % (azimuth_error, ...) and of 90 %
             # (azimuth_90, ...); sure, recognised (0 to 1): each [N]
     "What a meter reads, how far that may be off, and whether there is anything to read."
@@ -608,7 +608,7 @@ def save_network(
 
 # %% ../../nbs/embedded/02_meter.ipynb #d0217272
 def train_meter(
-    config: MeterConfig,
+    config: MeterConfig,  # what decides
 ):             # a `Meter` or a `SecondMeter`; `InputError` for another name
     "Make a meter: train it, calibrate it, write it."
     if config.name not in MAKES: raise InputError(f"name: expected {' or '.join(MAKES)}, found {config.name!r}")
@@ -665,7 +665,7 @@ class Judge(nn.Module):
 
 # %% ../../nbs/embedded/02_meter.ipynb #27d7a189
 def train_judge(
-    config: MeterConfig,
+    config: MeterConfig,  # what decides
 ) -> Judge:
     "Make a judge of captions; colours stay as they are in its training."
     config = replace(config, name='judge', others=0.)
@@ -689,9 +689,9 @@ def load_judge(
 
 @torch.no_grad()
 def read_words(
-    judge: Judge,
+    judge: Judge,            # a `Judge`
     pictures: torch.Tensor,  # [N, 3, 64, 64] in [0, 1]
-    batch: int = 128,
+    batch: int = 128,        # pictures read at once
 ) -> dict:                   # category, color, floor: [N] int64, numbers in `NAMES`
     "What a caption should say about each picture."
     outs = [judge(x) for x in pictures.split(batch)]

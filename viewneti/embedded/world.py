@@ -553,7 +553,7 @@ def random_toy(
 # %% ../../nbs/embedded/00_world.ipynb #1988167c
 def turned(
     rng: random.Random,             # source of chance
-    toy: Toy,
+    toy: Toy,                       # is left as it is
     what=('floor', 'sun'),          # keys of `ANGLES`
 ) -> Toy:
     "The same toy, with floor, sun or toy turned to any direction."
@@ -599,7 +599,7 @@ STAND_INS = ('object', 'object', 'thing', 'toy')   # now and then the words for 
 
 # %% ../../nbs/embedded/00_world.ipynb #c8203f6f
 def view_words(
-    toy: Toy,
+    toy: Toy,            # which way it faces
     camera: Camera,      # where it is seen from
     rng: random.Random,  # source of chance
 ) -> str:                # one phrase or two, such as 'seen from the left, from above'; '' where none is apt
@@ -615,7 +615,7 @@ def view_words(
 
 # %% ../../nbs/embedded/00_world.ipynb #1ed5e750
 def caption(
-    toy: Toy,
+    toy: Toy,                    # what is described
     camera: Camera = None,       # where it is seen from; None: no word about the view
     rng: random.Random = None,   # source of chance; None: always the plainest sentence
     view_fraction: float = .3,   # how often the view is mentioned
@@ -635,7 +635,7 @@ def caption(
 
 # %% ../../nbs/embedded/00_world.ipynb #08a54a13
 def random_camera(
-    rng: random.Random,
+    rng: random.Random,    # source of the draws
     size=(64, 64),         # picture, (width, height)
 ) -> Camera:
     "A camera as a photographer might hold it: azimuth any, elevation 2 to 75 degrees, distance 2.7 to 3.6."
@@ -704,7 +704,7 @@ def to_calibration(
 
 # %% ../../nbs/embedded/00_world.ipynb #526d3b86
 def render_views(
-    toy: Toy,
+    toy: Toy,          # what is drawn
     cameras: list,     # N, of one size
     samples: int = 3,  # rays a pixel along each side
     batch: int = 16,   # cameras drawn at once
@@ -736,7 +736,7 @@ def check_export(
 
 # %% ../../nbs/embedded/00_world.ipynb #a0f09180
 def export_scene(
-    toy: Toy,
+    toy: Toy,            # what is drawn
     root,                # the data set's folder; becomes Rectified/, Calibration/, masks/
     number: int,         # of the scan
     rig: str = 'orbit',  # a name in `RIGS`
@@ -768,7 +768,7 @@ def export_world(
     scenes: int = 3,     # how many
     rig: str = 'orbit',  # a name in `RIGS`
     size=(64, 64),       # of the pictures, (width, height)
-    seed: int = 0,
+    seed: int = 0,           # of toys and angles
     numbers: list = (),  # of the scans, as many as scenes; 1, 2, ... if there are none
     floor: str = 'random',   # direction of the floor's pattern: 'random' for each scene, or 'fixed'
     sun: str = 'random',     # direction of the sun: the same

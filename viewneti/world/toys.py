@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOOK_AT', 'VIEW_PHRASES', 'Toy', 'random_camera', 'dtu_rig', 'orbit_rig', 'render_views', 'export_scene',
-           'export_world', 'true_pictures', 'toy_of']
+           'export_world', 'toy_of']
 
 # %% ../../nbs/world/00_toys.ipynb #867c4014
 import json, math, random, shutil
