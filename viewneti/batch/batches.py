@@ -71,10 +71,10 @@ def counted(
 ) -> str:
     "How many runs are in which state, and about how long the rest takes."
     states = [r['state'] for r in rows]
-    told = ', '.join(f'{states.count(s)} {s}' for s in ORDER if s in states)
+    counts = ', '.join(f'{states.count(s)} {s}' for s in ORDER if s in states)
     done = [r['seconds'] for r in rows if r['state'] == 'done' and r['seconds']]
     rest = [r['left'] or 0 for r in rows if r['state'] == 'running'] + [np.mean(done or [0])]*states.count('waiting')
-    return f'{len(rows)} runs: {told}' + (f'; about {in_time(sum(rest)/at_once)} left' if done and sum(rest) else '')
+    return f'{len(rows)} runs: {counts}' + (f'; about {in_time(sum(rest)/at_once)} left' if done and sum(rest) else '')
 
 def status_table(
     rows: list,     # see `status_row`
@@ -86,8 +86,8 @@ def status_table(
         table.add_column(name, justify='left' if name in ('run', 'state', 'at') else 'right', overflow='fold')
     number = lambda x, n: '' if x is None else f'{x:.{n}f}'
     for r in sorted(rows, key=lambda r: list(ORDER).index(r['state'])):
-        told = r['message'] if r['state'] in ('failed', 'held') else r['notebook'] if r['state'] == 'running' else ''
-        table.add_row(Text(r['name']), Text(r['state'], style=ORDER[r['state']]), Text(in_short(told, 60)),
+        message = r['message'] if r['state'] in ('failed', 'held') else r['notebook'] if r['state'] == 'running' else ''
+        table.add_row(Text(r['name']), Text(r['state'], style=ORDER[r['state']]), Text(in_short(message, 60)),
                       f"{r['step']}/{r['steps']}", number(r['loss'], 4), in_time(r['seconds']), in_time(r['left']),
                       number(r.get('camera_angle_median'), 1))
     return table
@@ -134,12 +134,12 @@ def page_row(
     picture = thumbnail(folder)
     picture = picture and f'<img src="{picture}" alt="Some views that {html.escape(row["name"], True)} draws">'
     number = lambda v: f'<td class="n">{v:.4g}</td>' if isinstance(v, float) else f'<td>{html.escape(plain(v))}</td>'
-    told = f'<td class="m">{html.escape(in_short(row["message"], 400))}</td>'
+    message = f'<td class="m">{html.escape(in_short(row["message"], 400))}</td>'
     cells = [
         f'<td>{html.escape(row["name"])}</td><td>{row["state"]}</td><td>{picture}</td>',
         *(number(row.get(c)) for c in columns),
-        (f'<td class="n">{row["step"]}/{row["steps"]}</td><td '
-         f'class="n">{in_time(row["seconds"])}</td><td>{links}</td>'), told
+        f'<td class="n">{row["step"]}/{row["steps"]}</td>',
+        f'<td class="n">{in_time(row["seconds"])}</td><td>{links}</td>', message
     ]
     return f'<tr class="{row["state"]}">{"".join(cells)}</tr>'
 
@@ -240,7 +240,7 @@ def check_disk(
                          f'{len(jobs)} runs')
     check_room(folder, min(int(need), 10**6), 'a batch')
 
-class Teller:
+class StatusReporter:
     "Shows where the runs of a batch stand, and writes the reports when something ended."
     def __init__(self, folder, jobs: list, at_once: int, progress: bool = True):
         self.folder, self.jobs, self.at_once, self.last = folder, jobs, at_once, 0.
@@ -254,10 +254,10 @@ class Teller:
         return self
 
     def __exit__(self, *error):
-        self.tell(always=True)
+        self.report(always=True)
         if self.live: self.live.stop()
 
-    def tell(self, always: bool = False):
+    def report(self, always: bool = False):
         "Look at the folders, at most once a second."
         if not always and time.monotonic() - self.last < 1: return
         rows, self.last = [status_row(job) for job in self.jobs], time.monotonic()
@@ -277,12 +277,12 @@ def execute_jobs(
     plan,           # a `Plan`
     jobs: list,     # those that are to be executed
     at_once: int,
-    tell,           # called again and again
+    report,         # called again and again
 ) -> dict:          # id -> state
     "Hand the jobs to the plan's executor."
-    if plan.executor == 'ray': return run_ray(jobs, at_once, tell, plan.address)
-    if plan.executor == 'slurm': return run_slurm(jobs, plan.folder, plan.slurm, tell)
-    return run_local(jobs, at_once, tell, device_places(plan.gpus, torch.cuda.device_count(), at_once))
+    if plan.executor == 'ray': return run_ray(jobs, at_once, report, plan.address)
+    if plan.executor == 'slurm': return run_slurm(jobs, plan.folder, plan.slurm, report)
+    return run_local(jobs, at_once, report, device_places(plan.gpus, torch.cuda.device_count(), at_once))
 
 # %% ../../nbs/batch/02_batches.ipynb #e9e4f7f2
 def batch(
@@ -303,8 +303,8 @@ def batch(
         check_disk(plan.folder, left)
         write_json(Path(plan.folder)/'batch.json', dict(jobs=jobs, at_once=at_once))
         if progress: console.print(status_table([status_row(job) for job in jobs], at_once))
-        with Teller(plan.folder, jobs, at_once, progress) as teller:
-            if left: execute_jobs(plan, left, at_once, teller.tell)
+        with StatusReporter(plan.folder, jobs, at_once, progress) as reporter:
+            if left: execute_jobs(plan, left, at_once, reporter.report)
             gather(jobs)
         return [status_row(job) for job in jobs]
 
@@ -317,14 +317,14 @@ def mean_scores(
     rows: list,     # see `status_row`, one a job
 ) -> list:          # of dicts: the options that tell runs apart, how many runs, and the mean of each score
     "The scores of the runs that differ only in scene and seed, averaged."
-    told = [k for k in dict.fromkeys(k for job in jobs for k in job['place']) if k not in OVER]
+    chosen = [k for k in dict.fromkeys(k for job in jobs for k in job['place']) if k not in OVER]
     groups, names = {}, [k for k in SHOWN if any(k in row for row in rows)]
     for job, row in zip(jobs, rows):
         if any(k in row for k in names):
-            groups.setdefault(tuple(plain(job['place'].get(k)) for k in told), []).append(row)
+            groups.setdefault(tuple(plain(job['place'].get(k)) for k in chosen), []).append(row)
     mean = lambda rows, k: float(np.mean(found)) if (found := [r[k] for r in rows if k in r]) else None
     return [
-        dict(zip(told, key)) | dict(runs=len(found)) | {k: mean(found, k) for k in names}
+        dict(zip(chosen, key)) | dict(runs=len(found)) | {k: mean(found, k) for k in names}
         for key, found in groups.items()
     ]
 
@@ -339,5 +339,5 @@ def summarize_batch(
     if not rows: raise InputError(f"{folder}: no run has scores yet; 'evaluate' must be among the plan's notebooks")
     write_csv(root/'summary.csv', rows)
     rounded = [{k: f'{v:.4g}' if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    return rows, markdown_table(rounded, {k: SHOWN.get(k, k)
-                                          for k in rows[0]}), [root / 'summary.csv', *write_reports(root, jobs, found)]
+    text = markdown_table(rounded, {k: SHOWN.get(k, k) for k in rows[0]})
+    return rows, text, [root/'summary.csv', *write_reports(root, jobs, found)]

@@ -169,7 +169,7 @@ def watch(
 def work(
     folder: str,    # of a run, with job.json
 ) -> int:           # exit code
-    "Execute one run in this process: what `attend` starts. Two on one folder: the second waits a minute, then refuses."
+    "Execute one run in this process: what `supervise` starts. Two on one folder: the second waits a minute, then refuses."
     folder, stop, error = Path(folder), threading.Event(), []
     job = read_json(folder/'job.json')
     def execute():
@@ -226,15 +226,15 @@ def run_process(
         code = 'import sys; from viewneti.batch.executors import work; sys.exit(work(sys.argv[1]))'
         process = subprocess.Popen([sys.executable, '-c', code, job['folder']], stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=log, env=environment(job, device), start_new_session=True)
-        told = False
+        asked = False
         while True:
             try: return process.wait(.2)
             except subprocess.TimeoutExpired: pass
             except BaseException: process.terminate(); process.wait(); raise
-            if stop is not None and stop.is_set() and not told: process.terminate(); told = True
+            if stop is not None and stop.is_set() and not asked: process.terminate(); asked = True
 
 # %% ../../nbs/batch/01_executors.ipynb #f8d997ec
-def see_through(
+def run_to_end(
     job: dict,                      # see `viewneti.batch.plans.jobs_of`
     device: str = None,             # see `environment`
     stop: threading.Event = None,   # set: the run is told to stop
@@ -258,13 +258,13 @@ def see_through(
                                                                        'see log.txt')
     return 'failed'
 
-def attend(
+def supervise(
     job: dict,                      # see `viewneti.batch.plans.jobs_of`
     device: str = None,             # see `environment`
     stop: threading.Event = None,   # set: the run is told to stop
 ) -> str:                           # 'done', 'failed', 'stopped' or 'held'
     "See one run through; what goes wrong with it is its own failure, and no other run's."
-    try: return see_through(job, device, stop)
+    try: return run_to_end(job, device, stop)
     except Exception as e:
         with contextlib.suppress(Exception):
             write_json(
@@ -288,7 +288,7 @@ def device_places(
 def run_local(
     jobs: list,         # see `viewneti.batch.plans.jobs_of`: one that waits comes after the one that it waits for
     at_once: int = 1,   # how many processes
-    tell=lambda: None,  # called again and again while they are at work
+    report=lambda: None,  # called again and again while they are at work
     devices: list = None,   # see `device_places`
     stop: threading.Event = None,   # set by a signal or by the caller: runs at work are told to stop, no other begins
 ) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'
@@ -299,7 +299,7 @@ def run_local(
     for device in devices or [None]*at_once: free.put(device)
     def take_place(name):
         device = free.get()
-        try: return attend(by_id[name], device, stop)
+        try: return supervise(by_id[name], device, stop)
         finally: free.put(device)
     order.prepare()
     with stop_requests() as asked, ThreadPoolExecutor(at_once) as pool:
@@ -312,7 +312,7 @@ def run_local(
                 name = waiting.pop(future)
                 states[name] = future.result()
                 order.done(name)
-            tell()
+            report()
     return states
 
 # %% ../../nbs/batch/01_executors.ipynb #bcb4881d
@@ -331,19 +331,19 @@ def load_ray(
         raise InputError(f'address: found {address!r}, where no Ray cluster answers ({in_short(e)})') from None
     return ray
 
-def ray_attend(
+def ray_supervise(
     job: dict,
     where: str,     # the current folder of the batch, on every machine
     *needed,        # what the runs that it needs came to; Ray waits for them
-) -> str:           # as `attend`
+) -> str:           # as `supervise`
     "The task of one run."
     os.chdir(where)
-    return attend(job)
+    return supervise(job)
 
 def ray_result(
     ray,            # the module
     ref,            # of a task that has ended
-) -> str:           # as `attend`, or 'stopped' or 'failed' where the task did not come to its end
+) -> str:           # as `supervise`, or 'stopped' or 'failed' where the task did not come to its end
     "What a task came to."
     try: return ray.get(ref)
     except ray.exceptions.TaskCancelledError: return 'stopped'
@@ -353,12 +353,12 @@ def ray_result(
 def run_ray(
     jobs: list,         # see `viewneti.batch.plans.jobs_of`: one that waits comes after the one that it waits for
     at_once: int = 1,   # of a cluster started here; another one has its own limits
-    tell=lambda: None,  # called again and again while they are at work
+    report=lambda: None,  # called again and again while they are at work
     address: str = '',  # of a cluster, 'auto' for one on this machine; empty: it is started here
 ) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'; `InputError` without Ray or such a cluster
     "Execute jobs on a Ray cluster, which decides when and where."
     own, ray = not address, load_ray(address, at_once*max(job['cores'] for job in jobs))
-    task, refs = ray.remote(ray_attend), {}
+    task, refs = ray.remote(ray_supervise), {}
     for job in jobs:
         needs = [refs[name] for name in job['needs'] if name in refs]
         how = dict(name=job['id'], num_cpus=job['cores'], num_gpus=job['gpus'], max_retries=job['retries'])
@@ -370,7 +370,7 @@ def run_ray(
             states |= {names[ref]: ray_result(ray, ref) for ref in done}
             if asked:
                 for ref in waiting: ray.cancel(ref)
-            tell()
+            report()
     if own: ray.shutdown()
     return states
 
@@ -394,7 +394,7 @@ def run_slurm(
     jobs: list,         # see `viewneti.batch.plans.jobs_of`: one that waits comes after the one that it waits for
     folder,             # for submitit's files, on a disk that all machines see
     further: dict = {}, # see `slurm_parameters`
-    tell=lambda: None,  # called again and again while they wait and work
+    report=lambda: None,  # called again and again while they wait and work
     cluster: str = 'slurm',     # or 'local' and 'debug', with which submitit tries a program without Slurm
 ) -> dict:              # id -> 'done', 'failed', 'stopped' or 'held'; `InputError` without submitit, or without Slurm
     "Hand jobs to Slurm, and wait for them."
@@ -408,11 +408,11 @@ def run_slurm(
         given = slurm_parameters(job, numbers if cluster == 'slurm' else {}, further)
         executor.update_parameters(
             **{k: v for k, v in given.items() if cluster == 'slurm' or not k.startswith('slurm_')})
-        submitted[job['id']] = executor.submit(attend, job)
+        submitted[job['id']] = executor.submit(supervise, job)
         numbers[job['id']] = submitted[job['id']].job_id
         if cluster != 'slurm': submitted[job['id']].wait()  # submitit's own trial has no queue
     with stop_requests() as asked:
         while not asked and not all(s.done() for s in submitted.values()):
-            tell()
+            report()
             time.sleep(2)
     return {job['id']: read_state(job['folder'])['state'] for job in jobs}
