@@ -1,0 +1,76 @@
+"""The house's laws: who imports whom, how many names are public, and that every page's imports are there."""
+import ast
+import importlib
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE, NBS = ROOT/"viewneti", ROOT/"nbs"
+WINGS = {p.name for p in PACKAGE.iterdir() if (p/"__init__.py").is_file()}
+FIRST_EDITION = "world"  # goes when the second edition of the embedded world takes its place
+
+
+def modules():
+    "Each module's dotted name and its syntax tree."
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if file.name not in ("_modidx.py", "__init__.py"):
+            yield ".".join(file.relative_to(ROOT).with_suffix("").parts), ast.parse(file.read_text(encoding="utf-8"))
+
+
+def imported(name, tree):
+    "The modules of this package that a module imports, when it is loaded and later."
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield ".".join(name.split(".")[:-node.level] + ([node.module] if node.module else []))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("viewneti."): yield node.module
+        elif isinstance(node, ast.Import): yield from (a.name for a in node.names if a.name.startswith("viewneti."))
+
+
+def public(tree):
+    "The names in a module's `__all__`."
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__": return ast.literal_eval(node.value)
+    return []
+
+
+def test_the_main_shelf_imports_from_no_wing():
+    found = [(name, m) for name, tree in modules() if name.count(".") == 1 for m in imported(name, tree)
+             if m.split(".")[1] in WINGS]
+    assert found == [] and len(WINGS) >= 4
+
+
+def test_a_module_imports_only_from_lower_numbers():
+    "The order is that of the notebooks' names; `cli` may name commands of what stands above it, when they are asked for."
+    order = {}
+    for file in sorted(NBS.glob("[0-9]*.ipynb")):
+        source = "\n".join("".join(c["source"]) for c in json.loads(file.read_text(encoding="utf-8"))["cells"])
+        if found := re.search(r"^#\| default_exp (\w+)", source, re.M): order[f"viewneti.{found[1]}"] = file.name[:2]
+    upwards = [(name, m) for name, tree in modules() if name in order for m in imported(name, tree)
+               if order.get(m, "") > order[name]]
+    assert upwards == [] and len(order) > 15
+
+
+def test_there_are_fewer_than_300_public_names_and_none_has_two_meanings():
+    names = Counter(n for name, tree in modules() if name.split(".")[1] != FIRST_EDITION for n in public(tree))
+    twice = {n for n, k in names.items() if k > 1}
+    assert sum(names.values()) < 300
+    assert twice <= {"Measured", "measure_camera"}, "these two move to the main shelf with the second edition"
+
+
+PAGES = sorted(NBS.rglob("*.ipynb"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(NBS)) for p in PAGES])
+def test_what_a_page_imports_is_there(page):
+    "Also on pages that take too long to be executed at every change."
+    for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] != "code": continue
+        for name, names in re.findall(r"^from (viewneti[\w.]*) import (\([^)]*\)|[^\n#]+)", "".join(cell["source"]), re.M):
+            module = importlib.import_module(name)
+            for n in re.split(r"\s*,\s*", re.sub(r"#.*|[()\\]", "", names).strip().rstrip(",")):
+                n = n.split(" as ")[0].strip()
+                assert hasattr(module, n) or (Path(module.__file__).parent/f"{n}.py").is_file(), f"{name} has no {n}"
