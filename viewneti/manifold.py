@@ -136,9 +136,10 @@ def untrained(
 ) -> list:              # of mappers, on the model's device
     "Mappers of the form of the model's view mapper that have learned nothing, for comparison."
     mapper = view_mapper(model)
-    chance = lambda seed: torch.Generator().manual_seed(seed)
-    return [type(mapper)(**mapper.config | dict(encoding=mapper.encoding, generator=chance(seed))).to(model.device).eval()
-            for seed in seeds]
+    def made(seed):
+        own = dict(encoding=mapper.encoding, generator=torch.Generator().manual_seed(seed))
+        return type(mapper)(**mapper.config | own).to(model.device).eval()
+    return [made(seed) for seed in seeds]
 
 # %% ../nbs/09_manifold.ipynb #bfd3d6f9
 def principal_axes(
@@ -405,7 +406,7 @@ def alignment(
     azimuths: torch.Tensor,  # [A] degrees, evenly around the circle
     cosines: torch.Tensor,   # [A, W]
     truth: torch.Tensor,     # [W] degrees at which each should be greatest
-) -> tuple:                  # degrees by which peaks miss, median; mean height of the first harmonic at the truth, -1 to 1
+) -> tuple:                  # degrees by which peaks miss, median; the first harmonic's mean height at the truth
     "How well similarities agree with what words mean."
     peaks, heights = peak_azimuth(azimuths, cosines)
     off = (peaks - truth + 180) % 360 - 180
@@ -474,7 +475,8 @@ def surface_statistics(
     middle = lambda f: float(np.median([[f(y) for y in z.unbind(1)] for z in x.unbind(1)]))
     few = places[:40]
     area = stretch(view_jacobian(mapper, scene, few, timesteps[0], what)[1], few)[0].prod(-1).sqrt()
-    out = {'intrinsic dimension': middle(intrinsic_dimension), 'axes that hold 95 %': axes_needed(x).double().median().item(),
+    out = {'intrinsic dimension': middle(intrinsic_dimension),
+           'axes that hold 95 %': axes_needed(x).double().median().item(),
            'rank correlation with cameras': distance_correlation(x, places).median().item(),
            'most over least stretched': (area.max()/area.min()).item()}
     if phrases is None: return out
@@ -514,7 +516,7 @@ def manifold_controls(
 # %% ../nbs/09_manifold.ipynb #d7f8e5b1
 def controls_table(
     rows: dict,  # from `manifold_controls`
-) -> str:        # Markdown: a line for each statistic; the last column says whether the trained one is beyond all controls
+) -> str:        # Markdown, a line for each statistic; the last column: is the trained one beyond all controls?
     "What learning has made, and what was there before."
     text = lambda x: '' if x is None else f'{x:.2f}'
     blank = [k for k in rows if k.startswith('untrained')]
@@ -523,7 +525,8 @@ def controls_table(
     lines = [head, ['---']*len(head)]
     for name, x in rows['trained'].items():
         low, high = min(rows[k][name] for k in blank), max(rows[k][name] for k in blank)
-        controls = [low, high, *(rows[k][name] for k in ('cameras shuffled', 'space rotated') if name in rows.get(k, {}))]
+        others = (rows.get(k, {}).get(name) for k in ('cameras shuffled', 'space rotated'))
+        controls = [low, high, *(v for v in others if v is not None)]
         beyond = not min(controls) - 1e-9 <= x <= max(controls) + 1e-9
         lines.append([name, text(x), f'{low:.2f} to {high:.2f}', *(text(rows[k].get(name)) for k in rest),
                       'yes' if beyond else 'no'])
