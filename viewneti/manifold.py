@@ -506,11 +506,11 @@ def manifold_controls(
     rows['cameras shuffled'] = {k: rows['trained'][k] for k in ('intrinsic dimension', 'axes that hold 95 %')} | {
         'rank correlation with cameras': distance_correlation(x, places[order]).median().item()}
     if phrases is None: return rows
-    lost, n = turned_at_random(phrases[0], 50, seed), 50
+    lost, n = turned_at_random(phrases[0], 100, seed), 100
     a, c = similarity_around(mapper, scene, lost.flatten(0, 1), what)
     off = torch.tensor([alignment(a, y, phrases[1]) for y in c.unflatten(1, (n, -1)).unbind(1)])
     rows['space rotated'] = {'peaks miss the phrases, degrees': off[:, 0].min().item(),
-                             'agreement with the phrases': off[:, 1].max().item()}    # the best of fifty
+                             'agreement with the phrases': off[:, 1].max().item()}    # the best of a hundred
     return rows
 
 # %% ../nbs/09_manifold.ipynb #d7f8e5b1
