@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/"tools"))
-from notebooks import cell_options, for_reading  # noqa: E402
+from notebooks import cell_options, folded_as, for_reading  # noqa: E402
 from readme import FRAME, relink, with_captions  # noqa: E402
 
 
@@ -59,6 +59,38 @@ def test_a_cell_without_echo_keeps_its_output_alone(tmp_path):
                    tmp_path / "thing.ipynb")
     read = nbformat.reads(for_reading(tmp_path/"thing.ipynb"), as_version=4)
     assert read.cells[0].source == "the table" and read.cells[0].cell_type == "markdown"
+
+
+PRINTED = [dict(output_type="stream", name="stdout", text="2\n")]
+FIGURE = [dict(output_type="display_data", data={"image/png": "", "text/plain": "<Figure>"}, metadata={})]
+
+
+@pytest.mark.parametrize("source, exported, outputs, name", [
+    ("import re\nfrom pathlib import Path", False, [], "Show imports"),
+    ("import re", True, [], "Show imports"),
+    ("import re\nx = 1", False, [], None),
+    ("x = 1\nassert x", False, [], "Show tests"),
+    ("for x in y: test_eq(x, 1)", False, [], "Show tests"),
+    ("with ExceptionExpected(ValueError): f()", False, [], "Show tests"),
+    ("x = 1\nprint(2*x)\nassert x", False, PRINTED, None),  # what is printed has its code above it
+    ("print(2)\nassert x\nassert y", False, PRINTED, "Show tests"),
+    ("plot()\nassert x\nassert y", False, FIGURE, None),
+    ("def f(x): assert x", True, [], None),
+    ("ls -l | grep 'assert", False, [], None),
+    ("", False, [], None),
+])
+def test_imports_and_tests_are_folded_and_figures_and_exported_code_are_not(source, exported, outputs, name):
+    assert folded_as(source, exported, outputs) == name
+
+
+def test_chapters_fold_their_tests_and_tutorials_do_not(tmp_path):
+    code = ["#| export\ndef one(): return 1", "import re", "assert one() == 1",
+            '#| code-fold: true\n#| code-summary: "Mine"\nassert one() == 1']
+    fold = lambda name, code: f'#| code-fold: true\n#| code-summary: "{name}"\n{code}'
+    for first, tests in (("#| default_exp thing", fold("Show tests", code[2])), ("x = 1", code[2])):
+        nbformat.write(new_notebook(cells=[new_code_cell(c) for c in (first, *code)]), tmp_path/"thing.ipynb")
+        sources = [c.source for c in nbformat.reads(for_reading(tmp_path/"thing.ipynb"), as_version=4).cells]
+        assert sources[-4:] == ["def one(): return 1", fold("Show imports", code[1]), tests, code[3]]
 
 
 NOTEBOOKS = [nb for nb in sorted((ROOT/"nbs").rglob("*.ipynb"))

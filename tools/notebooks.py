@@ -1,4 +1,5 @@
 """Notebooks as a reader should see them: nbdev's directives obeyed and taken out. Used by readme.py and docs.py."""
+import ast
 import re
 from pathlib import Path
 
@@ -35,6 +36,44 @@ def show_output_alone(cell):
     for name in ("outputs", "execution_count"): cell.pop(name, None)
 
 
+TEST = re.compile(r"(test|assert)_\w+|refused|ExceptionExpected")  # names of functions that check something
+
+
+def tests_in(tree):
+    "How many assertions, and calls of functions that check something, stand in parsed code."
+    return sum(isinstance(x, ast.Assert) or isinstance(x, ast.Call) and isinstance(x.func, ast.Name)
+               and bool(TEST.fullmatch(x.func.id)) for x in ast.walk(tree))
+
+
+def folded_as(
+    source: str,  # code of a cell, without magics
+    exported: bool,  # into the package; such code is never a test
+    outputs=(),  # as the notebook has them
+) -> str | None:  # what a reader clicks on to see the code; None where it stays open
+    "Imports and tests are for those who look for them: a cell of nothing else is folded. What shows a figure is not."
+    if any(k.split("/")[0] == "image" or k in ("text/markdown", "text/html")
+           for out in outputs for k in out.get("data", {})): return None
+    try: tree = ast.parse(source)
+    except SyntaxError: return None  # another language
+    if tree.body and all(isinstance(x, (ast.Import, ast.ImportFrom)) for x in tree.body): return "Show imports"
+    tests = 0 if exported else tests_in(tree)
+    return "Show tests" if tests > 1 or tests and not outputs else None  # a printed result has its code above it
+
+
+class Fold:
+    "A processor that folds imports, and in a chapter, a notebook that exports code, tests too."
+    def __init__(self, nb):
+        self.chapter = any(self.has(cell, "default_exp") for cell in nb.cells)
+
+    def has(self, cell, *names): return any(name in (getattr(cell, "directives_", None) or {}) for name in names)
+
+    def __call__(self, cell):
+        if cell.cell_type != "code" or cell_options(cell.source)[0].get("code-fold") is not None: return
+        exported = not self.chapter or self.has(cell, "export", "exporti", "exports")
+        name = folded_as(cell_options(cell.source)[1], exported, cell.get("outputs", ()))
+        if name: cell.source = f'#| code-fold: true\n#| code-summary: "{name}"\n{cell.source}'
+
+
 def for_reading(
     path: Path,  # A notebook
 ) -> str:  # Its JSON, without hidden cells and directives; exported code stays, for the notebooks are the code
@@ -43,5 +82,7 @@ def for_reading(
         show_output_alone, populate_language, strip_ansi, hide_line, rm_header_dash, clean_magics, hide_, drop_empty
     ]
     proc = NBProcessor(path, procs)
+    fold = Fold(proc.nb)
     proc.process()
+    for cell in proc.nb.cells: fold(cell)
     return nb2str(proc.nb)

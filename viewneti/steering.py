@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FREE_PROMPTS', 'OPTIONS', 'walk', 'plot_walk', 'plot_stairs', 'plot_smoothness', 'Steered', 'steering', 'blend',
-           'plot_blend', 'swap', 'plot_swap', 'mixing', 'attention', 'plot_attention', 'compare_prompts', 'plot_matrix',
-           'drawing_options', 'study']
+           'plot_blend', 'swap', 'plot_swap', 'plot_swapped_layers', 'mixing', 'attention', 'plot_attention',
+           'compare_prompts', 'plot_matrix', 'drawing_options', 'study']
 
 # %% ../nbs/10_steering.ipynb #0e5cdb3c
 import json, math, random, time
@@ -368,6 +368,27 @@ def plot_blend(
         ax.legend()
     return fig
 
+# %% ../nbs/10_steering.ipynb #cd793b9a
+def climbs(
+    scene: Scene,   # with cameras
+    n: int = 1,     # how many
+    seed: int = 0,
+    least: float = 5,  # degrees of height, below which no pair is worth a question
+) -> list:          # of n pairs of `Camera`; fewer, or none, where the rig has no such ways
+    "Pairs of cameras at one azimuth, from the lowest to the highest that the rig has there."
+    places, found = rig_places(scene)[:, :2], []
+    rig = directions(cameras_at(scene, places), scene.center)
+    near = apart(rig[:, None], rig).fill_diagonal_(math.inf).min(1).values.max()
+    heights = torch.linspace(places[:, 1].min(), places[:, 1].max(), 9).tolist()
+    for i in random.Random(seed).sample(range(len(places)), len(places)):
+        way = cameras_at(scene, [(places[i, 0].item(), h) for h in heights])
+        inside = apart(directions(way, scene.center)[:, None], rig).min(1).values <= near
+        within = [k for k in range(9) if inside[k]]
+        pair = (way[within[0]], way[within[-1]]) if len(within) > 1 else None
+        if pair and apart(*directions(pair, scene.center)) >= least: found.append(pair)
+        if len(found) == n: break
+    return found
+
 # %% ../nbs/10_steering.ipynb #11b5b947
 def time_bin(
     t: torch.Tensor,  # [N] timesteps in [0, 1000)
@@ -399,7 +420,7 @@ def regions(
 
 # %% ../nbs/10_steering.ipynb #80a38146
 def swap_weights(
-    masks: torch.Tensor,  # [M, bins, L] bool: where the second camera of a pair speaks
+    masks: torch.Tensor,  # [M, bins, L] bool: where the answers are those of a pair's second camera
     pairs: int,           # P
 ):                        # for `Steered`, with reference cameras A0, B0, A1, B1, ...; recipe m*P + p
     "Weights that replace one camera's answers by another's in some timesteps and layers."
@@ -488,7 +509,7 @@ def plot_swap(
     s: Swap,
     width: float = 7.2,  # inches
 ) -> plt.Figure:
-    "Degrees turned from A to B where B speaks only there (above), and where it speaks everywhere else (below)."
+    "Degrees turned from A to B with B's answers only there (above), and with B's answers everywhere else (below)."
     B, L, nan = s.bins, s.layers, math.nan
     def table(*front):
         get = lambda *k: s[(*front, *k)] if (*front, *k) in s.measured else nan
@@ -505,14 +526,32 @@ def plot_swap(
             ax.set_ylabel('timesteps')
     return fig
 
+# %% ../nbs/10_steering.ipynb #ffb60ba3
+def plot_swapped_layers(
+    swaps: dict,         # name -> `Swap`, with single layers
+    width: float = 7.2,  # inches
+) -> plt.Figure:
+    "How far of the way from A to B single layers turn the picture, in percent: a row for each kind of way."
+    share = lambda s, x: 100*(x - s['none',])/(s['all',] - s['none',])
+    values = np.array([[*(share(s, x) for x in s.row('layer')), 100] for s in swaps.values()])
+    names = [f'{name}, {s.distance:.0f}°' for name, s in swaps.items()]
+    L = values.shape[1] - 1
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(width, .34*len(swaps) + 1))
+        values, columns = np.vstack([values, np.full((1, L + 1), np.nan)]), [*map(str, range(L)), 'all']
+        title = 'B in one layer, A elsewhere: % of the turn that all layers make'
+        plot_table(ax, values, [*names, ''], columns, 100, title)
+        ax.set_ylim(len(swaps), 0)
+    return fig
+
 # %% ../nbs/10_steering.ipynb #2f36bca0
 @contextmanager
 def mixing(
     model: ViewNeTI,
-    other: str,          # a prompt without `<view>`, which speaks where the mask is true
+    other: str,          # a prompt without `<view>`, read where the mask is true
     mask: torch.Tensor,  # [bins, L] bool
 ):
-    "For a while, another prompt speaks in some timesteps and layers, whatever is drawn."
+    "For a while, another prompt is read in some timesteps and layers, whatever is drawn."
     encode = model.encode_steps
     def mixed(prompts, timesteps, cameras=None, **options):
         steps = zip(timesteps.cpu(), encode(prompts, timesteps, cameras, **options), encode(other, timesteps))
@@ -765,13 +804,17 @@ def study_swap(
     prompt: str,
     options: dict,  # see `OPTIONS`
 ) -> tuple:         # numbers, figures
-    "Stage of `study`: where the view lives. Turns by half where the rig is too small."
+    "Stage of `study`: which layers turn azimuth and height. Turns by half where the rig is too small."
     o, how, degrees = options, drawing_options(options), options['swapped']
     pairs = next((p for k in range(4) if (p := turns(scene, degrees/2**k, o['pairs'], o['seed']))), None)
     pairs = pairs or turns_of(scene, [degrees], o['pairs'])   # says that the rig is too small
     s = swap(model, scene, prompt, pairs, o['bins'], seeds=[o['seed']], **how)
     parts = swap_parts(model, scene, prompt, pairs, [o['seed']], **how)
-    return s.summary() | dict(parts=parts), dict(swap=plot_swap(s))
+    ways = dict(azimuth=s)
+    up = climbs(scene, o['pairs'], o['seed'])   # none where all cameras stand at one height
+    if up: ways['height'] = swap(model, scene, prompt, up, o['bins'], ('layer',), ('layer',), [o['seed']], **how)
+    numbers = s.summary() | dict(parts=parts, height=ways['height'].summary() if up else None)
+    return numbers, dict(swap=plot_swap(s), swapped_layers=plot_swapped_layers(ways))
 
 # %% ../nbs/10_steering.ipynb #84ac1db4
 def study_attention(
