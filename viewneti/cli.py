@@ -533,6 +533,7 @@ def tell_results(
     reason = scores.get('test_lpips_reason')
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
     print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")
+    if 'pt' in scores['files']: print(f"For torch.load: {scores['files']['pt']}")
 
 # %% ../nbs/12_cli.ipynb #afd332c1
 @command(EvaluateOptions, 'run', 'the same command measures what is left')

@@ -8,6 +8,7 @@ __all__ = ['picture_grid', 'load_predictions', 'read_metrics', 'read_results', '
 
 # %% ../nbs/08_evaluation.ipynb #f38f7485
 import glob, hashlib, io, json, math, re, time
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -328,7 +329,7 @@ def checkpoint_digest(
     return digest.hexdigest()[:16]
 
 # %% ../nbs/08_evaluation.ipynb #3e1f507b
-DRAWING = ('model', 'prompt', 'sampler_steps', 'guidance', 'draw_size', 'checkpoint', 'precision')  # what pictures depend on
+DRAWING = ('model', 'prompt', 'sampler_steps', 'guidance', 'draw_size', 'checkpoint')  # what pictures depend on
 
 def drawn_before(
     file,           # of predictions, if there is one
@@ -353,7 +354,7 @@ def asked_for(
     c = config
     return dict(seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, masks=c.masks, background=c.background,
                 size=c.size, draw_size=c.draw_size, retrieval=c.retrieval, lpips=network is not None,
-                meter=meter_name(c.meter), checkpoint=checkpoint) | (dict(precision=c.precision) if c.precision else {})
+                meter=meter_name(c.meter), checkpoint=checkpoint)
 
 def is_evaluated(
     folder,       # of an object's results
@@ -382,12 +383,11 @@ def evaluate_object(
     masks = 'none' if config.masks == 'none' else 'auto'
     draw_size = check_size(config.draw_size or drawing_size(model, scene), 'draw_size')
     wanted = dict(model=model.name, prompt=prompt, draw_size=list(draw_size))
-    wanted |= {k: asked.get(k) for k in DRAWING if k not in wanted}
+    wanted |= {k: asked[k] for k in DRAWING if k not in wanted}
     file, views = Path(folder)/f'predictions-step-{config.step}.safetensors', views_to_score(scene, masks)
     before = None if config.redraw else drawn_before(file, wanted, [v.name for v in views], config.seeds)
     results, pictures, truth = evaluate_views(model, scene, prompt, config, before, network, progress, masks=masks)
-    results['evaluation'] |= dict(retrieval=config.retrieval, checkpoint=asked['checkpoint'], asked=asked,
-                                  precision=config.precision)
+    results['evaluation'] |= dict(retrieval=config.retrieval, checkpoint=asked['checkpoint'], asked=asked)
     return write_results(folder, results, pictures, truth, config.step)
 
 # %% ../nbs/08_evaluation.ipynb #7293abab
@@ -472,7 +472,7 @@ def validate_views(
     "Draw and score all views of the run's validation."
     c, found = run.config, {}
     for token in c.validation_objects or list(run.objects):
-        try: scene, masks = opened_scene(run, token, c.masks), 'none' if c.masks == 'none' else 'auto'
+        try: scene, masks = opened_scene(run, token, c.masks), c.masks if c.masks in ('none', 'white') else 'auto'
         except InputError: scene, masks = opened_scene(run, token, 'none'), 'none'
         settings = EvalConfig(seeds=c.validation_seeds, steps=c.sampling_steps, guidance=c.guidance, draw_size=c.size)
         results, pictures, truth = evaluate_views(model, scene, run.prompt_for(token), settings, masks=masks,
@@ -499,8 +499,9 @@ def write_pt(
     for token, folder in folders.items():
         results = read_metrics(folder/'metrics.json')
         (pictures, about), e = load_predictions(folder/results['files']['predictions']), results['evaluation']
-        truth = read_truth(scenes[token], e['size'], 'none' if e['masks'] == 'none' else 'auto').only(about['numbers'])
-        drawn = [resize_pictures(part, truth.size) for part in pictures.unbind(1)]
+        masks = e['masks'] if e['masks'] in ('none', 'white') else 'auto'
+        truth = read_truth(scenes[token], e['size'], masks).only(about['numbers'])
+        drawn = [resize_pictures(pictures[:, about['seeds'].index(s)], truth.size) for s in e['seeds']]
         masks = [torch.ones_like(truth.pictures[0]) if m is None else m.expand(3, -1, -1).float() for m in truth.masks]
         scores = {f'{name}_{part}_mean': results.get(f'{part}_{name}') for name in ('psnr', 'ssim', 'lpips')
                   for part in ('test', 'train')}
@@ -509,6 +510,16 @@ def write_pt(
     file = run.folder/'inference'/f'results_all_iter_{step}.pt'
     with write_whole(file) as part: torch.save(kept if MODES[run.config.mode].many else kept.popitem()[1], part)
     return file
+
+# %% ../nbs/08_evaluation.ipynb #5f73d246
+def in_precision(
+    run: Run,
+    precision: str = None,  # such as 'float16'; the run's own if None
+) -> Run:                   # another, whose frozen model has it
+    "A run whose pictures are drawn with another precision than it learned with."
+    other = copy(run)
+    other.config = replace(run.config, precision=precision or run.config.precision)
+    return other
 
 # %% ../nbs/08_evaluation.ipynb #c8670eaa
 @delegates(EvalConfig)
@@ -522,7 +533,7 @@ def evaluate(
     run, c = run if isinstance(run, Run) else Run(run), checked_config(config, kwargs)
     c.step, c.masks = run.last_step if c.step is None else c.step, run.config.masks if c.masks == 'auto' else c.masks
     tokens, mode = chosen_objects(run, c.objects), MODES[run.config.mode]
-    digest = checkpoint_digest(run.checkpoint(c.step))
+    digest = ' '.join(filter(None, (checkpoint_digest(run.checkpoint(c.step)), c.precision)))  # what drawings come from
     scenes = {t: opened_scene(run, t, c.masks) for t in tokens}
     for scene in scenes.values(): meter_for(scene, c.meter)
     if c.save_pt and not mode.view: raise InputError(f'{run.folder}: save_pt: expected a run that learns views, found none')
@@ -532,7 +543,7 @@ def evaluate(
     with explained(run.folder, 'a smaller batch_size'), only_one(root):
         waiting = [t for t in tokens if c.again or c.redraw or not is_evaluated(root/places[t], asked)]
         if waiting:
-            model = run.load_model(c.step, None if c.device == 'auto' else c.device, c.precision)
+            model = in_precision(run, c.precision).load_model(c.step, None if c.device == 'auto' else c.device)
             if network is not None: network.to(model.device)
         for t in waiting:
             (root/'metrics.json').unlink(missing_ok=True)

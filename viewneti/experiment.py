@@ -8,7 +8,7 @@ __all__ = ['MODES', 'VIEW_MAPPER_READERS', 'OBJECT_MAPPER_READERS', 'Mode', 'dec
 
 # %% ../nbs/07_training_experiment.ipynb #3087cdba
 import glob, json, math, os, re, shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -337,11 +337,10 @@ def checkpoint(self: Run,
 def load_model(self: Run,
     step: int|None = None,   # the last one if None
     device: str|None = None, # a GPU where there is one, if None
-    precision: str|None = None,  # of the frozen model, such as 'float16'; the run's own if None
 ) -> ViewNeTI:               # with the mappers of that checkpoint, in evaluation mode
     "The frozen model with what was learned."
     where = self.checkpoint(step)
-    model = load_frozen(replace(self.config, precision=precision or self.config.precision), device)
+    model = load_frozen(self.config, device)
     model.load_mappers(where)
     return model
 

@@ -282,7 +282,7 @@ def step(self: Stepper,
 class Callback:
     "Override what you need. What a callback raises ends the run like any error."
     everywhere = False      # of several processes, the main one alone calls it; True: every one does
-    def check(self, model, config): "Before pictures are read and the run's folder is written: refuse what cannot work."
+    def check(self, model, config, scenes): "Before pictures are read and the run's folder is written: refuse what cannot work."
     def on_start(self, at): "Before the first step, when what was learned before is loaded."
     def on_step(self, at): "After each step."
     def on_save(self, at): "After each checkpoint."
@@ -348,7 +348,7 @@ def prepare(
     model = load_frozen(config, str(state.device) if state.num_processes > 1 else
                         None if config.device == 'auto' else config.device)
     learned = add_mappers(model, config, scenes)
-    for callback in callbacks: callback.check(model, config)
+    for callback in callbacks: callback.check(model, config, scenes)
     if config.gradient_checkpointing: model.checkpoint_gradients()
     size = tuple(config.size or own_size(model, next(iter(scenes.values())).train[0].size))
     model.latent_shape(size)
@@ -521,12 +521,11 @@ class Validation(Callback):
         draw=draw_views,  # function of run, model and step -> title -> picture [3, H, W], or a number for a curve
     ): self.draw = draw
 
-    def check(self, model, config):
+    def check(self, model, config, scenes):
         if not (config.validate_every and config.validation_views == 'all' and MODES[config.mode].view): return
-        for token in config.validation_objects or objects_of(config):
-            if not open_scene(config, objects_of(config)[token]).test:
-                raise InputError(f"{objects_of(config)[token]}: validation_views: found 'all', expected a split with "
-                                 f'test views, unlike {config.split!r}')
+        for scene in (scenes[token] for token in config.validation_objects or scenes):
+            if not scene.test: raise InputError(f"{scene.path}: validation_views: found 'all', expected a split with test "
+                                                f'views, unlike {config.split!r}')
 
     def on_start(self, at):
         if not any((at.run.folder/'validation').glob(f'step-{at.step}-*')): self.on_step(at)

@@ -625,7 +625,7 @@ def export_run(
 # %% ../../nbs/original/01_configurations.ipynb #da2ef008
 class OriginalFiles(Callback):
     "Writes each checkpoint as the original's files too, into the run's folder."
-    def check(self, model, config):
+    def check(self, model, config, scenes):
         "`InputError` for mappers or options that the original cannot express."
         original_config(*split_concepts(model), original_fields(config))
 
