@@ -111,6 +111,7 @@ def evaluate_options(
 ):                # options of `evaluate`, or None where the words are ours
     "The options of the original's inference script, in our terms."
     if not is_original('evaluate', words): return None
+    import torch
     from viewneti.core import InputError
     from viewneti.original.configurations import read_inference_config, translate_inference
     theirs, ours = split_words('evaluate', words)
@@ -118,6 +119,10 @@ def evaluate_options(
     try:
         config = read_inference_config(None, theirs)
         values, notes = translate_inference(config | (dict(input_dir=given['run']) if 'run' in given else {}))
+        gpu = given.get('device', 'auto') != 'cpu' and torch.cuda.is_available()
+        if values['precision'] == 'float16' and not gpu:
+            values['precision'] = None
+            notes.append("torch_dtype: fp16 is for a GPU; on the CPU, where it is slow, the precision is the run's own")
         values |= given
         values['run'] = our_run(values['run'])
     except InputError as e: raise UserError(str(e)) from None
