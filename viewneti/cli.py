@@ -259,8 +259,8 @@ def say_true(
     act = app.parse_commands(words)[1][-1].default_command
     if not isinstance(act, Command): return words
     kinds = typing.get_type_hints(act.options)
-    alone = lambda w, after: (w.startswith('--') and bool in (kind := kinds.get(w[2:].replace('-', '_')), *typing.get_args(kind))
-                              and (after is None or after.startswith('--')))
+    kind = lambda w: kinds.get(w[2:].replace('-', '_')) if w.startswith('--') else None
+    alone = lambda w, after: (after is None or after.startswith('--')) and bool in (kind(w), *typing.get_args(kind(w)))
     return [x for w, after in zip(words, [*words[1:], None]) for x in ([w, 'true'] if alone(w, after) else [w])]
 
 def parse(

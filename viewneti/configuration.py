@@ -44,7 +44,7 @@ class FitConfig:
     scale_lr: bool = True               # multiply it by batch, accumulation and processes
     schedule: Schedule = 'constant'     # of the learning rate: 'constant', 'linear', 'cosine', 'cosine_with_restarts'
                                         # (one cycle) or 'polynomial'
-    schedule_steps: Optional[Count] = None  # over which the schedule is laid out, though `steps` may end it; None: `steps`
+    schedule_steps: Optional[Count] = None  # over which the schedule is laid out, though `steps` end it; None: `steps`
     warmup: Natural = 0                 # steps until the learning rate is reached
     betas: list[Beta] = field(default_factory=lambda: [.9, .999])    # of AdamW
     epsilon: Rate = 1e-8                # of AdamW
@@ -121,8 +121,8 @@ class EvalConfig:
     batch_size: Count = 16      # samples in the U-Net at once
     retrieval: Literal['mse', 'lpips'] = 'mse' # which true picture a prediction resembles: judged by which of the two
     meter: str = 'auto'         # which reads cameras off pictures: 'learned', 'search', 'none', or 'auto'
-    precision: Optional[Precision] = None  # of the frozen model: 'float32', 'bfloat16', 'float16'; the run's own if none
-    save_pt: bool = False       # also write pictures, truth and masks to inference/results_all_iter_N.pt, as the original
+    precision: Optional[Precision] = None  # of the frozen model: 'float32', 'bfloat16', 'float16'; the run's if none
+    save_pt: bool = False       # also write pictures, truth and masks as the original: inference/results_all_iter_N.pt
     download_lpips: bool = False  # fetch the weights that LPIPS needs (528 MB) if they are not here
     again: bool = True          # also what was measured just so before
     redraw: bool = False        # draw again what was drawn just so before

@@ -64,7 +64,7 @@ def explain(
     inner = lambda x: x.endswith(']') or x.startswith(('function-', 'constrained-'))  # pydantic's own names
     place = lambda e: '.'.join(x for x in map(str, e['loc']) if not inner(x))
     e, *others = error.errors(include_url=False)
-    field, same = place(e), [e, *(o for o in others if place(o) == place(e))]  # several where there is a choice of types
+    field, same = place(e), [e, *(o for o in others if place(o) == place(e))]  # several where types are a choice
     expected = ' or '.join(_EXPECTED.get(x['type'], x['msg']).format(**x.get('ctx', {})) for x in same)
     found = 'none' if e['type'] == 'missing' else quoted(e['input'])
     return InputError(f"{': '.join(filter(None, (str(where), field)))}: found {found}, expected {expected}")

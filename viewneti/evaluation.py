@@ -491,14 +491,15 @@ def validate_views(
 def write_pt(
     run: Run,
     scenes: dict,   # token -> `Scene`, as `opened_scene` gave it
-    folders: dict,  # token -> folder of its results
+    root: Path,     # the run's folder evaluation
+    places: dict,   # token -> folder of its results within it
     step: int,      # of the run
 ) -> Path:          # inference/results_all_iter_N.pt in the run's folder
     "Write pictures, truth and masks as the original does: plain tensors, for `torch.load(file, weights_only=True)`."
     kept = {}
-    for token, folder in folders.items():
-        results = read_metrics(folder/'metrics.json')
-        (pictures, about), e = load_predictions(folder/results['files']['predictions']), results['evaluation']
+    for token in scenes:
+        results = read_metrics(root/places[token]/'metrics.json')
+        (pictures, about), e = load_predictions(root/places[token]/results['files']['predictions']), results['evaluation']
         masks = e['masks'] if e['masks'] in ('none', 'white') else 'auto'
         truth = read_truth(scenes[token], e['size'], masks).only(about['numbers'])
         drawn = [resize_pictures(pictures[:, about['seeds'].index(s)], truth.size) for s in e['seeds']]
@@ -536,7 +537,7 @@ def evaluate(
     digest = ' '.join(filter(None, (checkpoint_digest(run.checkpoint(c.step)), c.precision)))  # what drawings come from
     scenes = {t: opened_scene(run, t, c.masks) for t in tokens}
     for scene in scenes.values(): meter_for(scene, c.meter)
-    if c.save_pt and not mode.view: raise InputError(f'{run.folder}: save_pt: expected a run that learns views, found none')
+    if c.save_pt and not mode.view: raise InputError(f'{run.folder}: save_pt: expected a run with views, found none')
     network = lpips_metric(download=c.download_lpips)   # all this before a large model is loaded
     if c.retrieval == 'lpips' and network is None: raise InputError(f'retrieval: {missing_lpips(network)}')
     root, places, asked = run.folder/'evaluation', results_folders(run, c.step), asked_for(c, digest, network)
@@ -554,7 +555,7 @@ def evaluate(
         if not mode.many:
             predictions, = joined['files']['predictions']
             joined = found[tokens[0]][1] | dict(files=joined['files'] | dict(predictions=predictions))
-        if c.save_pt: joined['files'] |= dict(pt=str(write_pt(run, scenes, {t: root/places[t] for t in tokens}, c.step)))
+        if c.save_pt: joined['files'] |= dict(pt=str(write_pt(run, scenes, root, places, c.step)))
         write_json(root/'metrics.json', joined)
     return joined
 

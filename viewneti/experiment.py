@@ -67,8 +67,6 @@ def check_names(
     check_augmentation(config.augmentation)
     if not re.fullmatch(r'\w+', config.light): wrong('light', "a light's number or name")
     if len(config.betas) != 2: wrong('betas', 'two numbers')
-    if (config.schedule_steps or config.steps) < config.steps:
-        wrong('schedule_steps', f'{config.steps} or more, which are the steps')
     if config.size is not None and not (len(config.size) == 2 and math.prod(config.size) <= MAX_PIXELS):
         wrong('size', f'width and height, at most {MAX_PIXELS} pixels')
 
@@ -94,6 +92,8 @@ def check_mode(
     if not mode.many and not config.scene: wrong('scene', 'the folder of a scene')
     for name in ('scene',) if mode.many else ('scenes', 'object_tokens', 'object_words', 'validation_objects'):
         if getattr(config, name): wrong(name, 'nothing')
+    if (config.schedule_steps or config.steps) < config.steps:
+        wrong('schedule_steps', f'at least {config.steps}, the steps,')
     if mode.many and config.object_mapper: wrong('object_mapper', 'nothing, since each scene has its own,')
     if config.mode != 'object' and config.validation_prompts: wrong('validation_prompts', 'nothing')
     if mode.view == 'pretrained' and not config.view_mapper:

@@ -282,7 +282,7 @@ def step(self: Stepper,
 class Callback:
     "Override what you need. What a callback raises ends the run like any error."
     everywhere = False      # of several processes, the main one alone calls it; True: every one does
-    def check(self, model, config, scenes): "Before pictures are read and the run's folder is written: refuse what cannot work."
+    def check(self, model, config, scenes): "Before pictures are read and a folder is written: refuse what cannot work."
     def on_start(self, at): "Before the first step, when what was learned before is loaded."
     def on_step(self, at): "After each step."
     def on_save(self, at): "After each checkpoint."
@@ -512,7 +512,7 @@ def draw_prompts(
     prompts = [t.format(token) for t in c.validation_prompts] or [run.prompt]
     drawn = torch.stack([model.generate(prompt, None, c.validation_seeds, c.sampling_steps, c.guidance, size,
                                         progress=False)[0] for prompt in prompts], 1)   # [S, prompts, 3, H, W]
-    return {f'{token.strip("<>")} seed {seed}': make_grid(rows, nrow=1) for seed, rows in zip(c.validation_seeds, drawn)}
+    return {f'{token.strip("<>")} seed {s}': make_grid(rows, nrow=1) for s, rows in zip(c.validation_seeds, drawn)}
 
 # %% ../nbs/07_training.ipynb #6f7f79c5
 class Validation(Callback):
@@ -524,8 +524,8 @@ class Validation(Callback):
     def check(self, model, config, scenes):
         if not (config.validate_every and config.validation_views == 'all' and MODES[config.mode].view): return
         for scene in (scenes[token] for token in config.validation_objects or scenes):
-            if not scene.test: raise InputError(f"{scene.path}: validation_views: found 'all', expected a split with test "
-                                                f'views, unlike {config.split!r}')
+            if not scene.test: raise InputError(f"{scene.path}: validation_views: found 'all', expected a split with "
+                                                f'test views, unlike {config.split!r}')
 
     def on_start(self, at):
         if not any((at.run.folder/'validation').glob(f'step-{at.step}-*')): self.on_step(at)

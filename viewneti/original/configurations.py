@@ -18,7 +18,8 @@ import yaml
 from ..core import InputError, quoted, read_yaml, write_whole
 from .checkpoints import (AUGMENTATION_KEYS, MODE_NUMBERS, ORIGINAL_DEFAULTS, PRECISION_NAMES, RUNTIME_FIELDS,
                              SIGMA_KEYS, SIZE_KEYS, Original, OriginalConfig, config_field, data_folder, dotted,
-                             find_calibration, load_original, merge_config, name_of, original_config, original_files, original_steps, read_projections,
+                             find_calibration, load_original, merge_config, name_of, original_config,
+                             original_files, original_steps, read_projections,
                              save_original, split_concepts)
 from ..experiment import FitConfig, Run
 from ..mappers import load_mapper
@@ -139,7 +140,8 @@ def read_config(
 ) -> dict:  # nested: the fields that were given, in their types
     "Read a configuration; `InputError` names the field, the file or the command line, and what was expected."
     types = field_types(kind) | dict(config_path=Optional[str])
-    texts = overrides if isinstance(overrides, dict) else split_overrides(overrides, [k for k, t in types.items() if t is bool])
+    flags = [k for k, t in types.items() if t is bool]
+    texts = overrides if isinstance(overrides, dict) else split_overrides(overrides, flags)
     over = nested({k: parse_text(types.get(k), v) for k, v in texts.items()})
     path = over.pop('config_path', path)
     from_file = {} if path is None else decode_all(read_yaml(path), kind, path)
@@ -239,16 +241,16 @@ def translate_scenes(t: Translation):
                  f'{len(subsets)} different tokens, one for each of data.train_data_subsets')
     words, usual = t['data.super_category_object_tokens'], [t['data.super_category_object_token']]*len(subsets)
     if words and len(words) != len(subsets):
-        t.notes.append(f'data.super_category_object_tokens: ignored, because {len(words)} words are not one for each of '
-                       f'{len(subsets)} scenes, and the original does not read them; the word of '
+        t.notes.append(f'data.super_category_object_tokens: ignored, because {len(words)} words are not one for each '
+                       f'of {len(subsets)} scenes, and the original does not read them; the word of '
                        f'data.super_category_object_token, {usual[0]!r}, serves all')
         words = None
     words = words or usual
     t.values |= dict(scenes=[str(Path(t['data.train_data_dir'])/s) for s in subsets], object_tokens=tokens,
                      object_words=words, scene_per='batch')
     if 'optim.gradient_accumulation_steps' in t.given and t['optim.gradient_accumulation_steps'] > 1:
-        t.notes.append('optim.gradient_accumulation_steps: each batch of a step draws its scene anew, as in the original; '
-                       '--scene_per step gives all of them one scene')
+        t.notes.append('optim.gradient_accumulation_steps: each batch of a step draws its scene anew, as in the '
+                       'original; --scene_per step gives all of them one scene')
     if set(words) != {t.values['object_word']}:
         t.notes.append('data.super_category_object_tokens: honoured as documented, though the original itself '
                        'measures the word of data.super_category_object_token for all scenes')
@@ -283,8 +285,8 @@ def translate_views(t: Translation):
     elif t.mode == 'scenes': t.refuse('data.fixed_object_token_or_path', 'no file: each scene has an object of its own')
     else:
         t.values['object_mapper'] = fixed
-        t.notes.append("data.fixed_object_token_or_path: the object's mapper starts from this file, keeps its form, and "
-                       'learns on')
+        t.notes.append("data.fixed_object_token_or_path: the object's mapper starts from this file, keeps its form, "
+                       'and learns on')
     t.values['light'] = t['data.dtu_lighting']
     if t.mode == 'object':
         t.values['flip'] = t['data.flip_p']
@@ -587,8 +589,8 @@ def original_fields(
                   **(dict(validation_prompts=config.validation_prompts) if config.validation_prompts else {})),
         optim={theirs: getattr(config, ours) for theirs, ours in OPTIM_NAMES.items()} | dict(
             lr_scheduler='constant_with_warmup' if config.schedule == 'constant' and config.warmup else config.schedule,
-            lr_warmup_steps=round(config.warmup/config.accumulation), learning_rate=config.lr*scale, adam_beta1=config.betas[0],
-            adam_beta2=config.betas[1], adam_epsilon=config.epsilon,
+            lr_warmup_steps=round(config.warmup/config.accumulation), learning_rate=config.lr*scale,
+            adam_beta1=config.betas[0], adam_beta2=config.betas[1], adam_epsilon=config.epsilon,
             mixed_precision=NUMBERS['precision'][config.precision]))
 
 # %% ../../nbs/original/01_configurations.ipynb #ce9d4a6f
