@@ -61,9 +61,10 @@ def in_words(
     "A type as people say it."
     if kind in WORDS: return WORDS[kind]
     inner = typing.get_args(kind)
-    if typing.get_origin(kind) is Literal: return 'one of ' + ', '.join(map(str, inner))
+    if typing.get_origin(kind) is Literal: return ('one of ' if len(inner) > 1 else '') + ', '.join(map(str, inner))
     if typing.get_origin(kind) is Annotated: return in_words(inner[0])
     if NoneType in inner: return f'{in_words(inner[0])} or none'
+    if typing.get_origin(kind) is typing.Union: return ' or '.join(map(in_words, inner))
     return {int: 'whole numbers', float: 'numbers', str: 'words'}[inner[0]]
 
 # %% ../nbs/12_cli.ipynb #4714755b
@@ -250,18 +251,27 @@ def build_app(
 app = build_app()
 
 # %% ../nbs/12_cli.ipynb #789c3671
-def understand(
+def say_true(
+    words: list,       # of the command line
+    app: App,
+) -> list:             # with 'true' after each option of true or false that has no value
+    "`--download_lpips` alone is `--download_lpips true`."
+    act = app.parse_commands(words)[1][-1].default_command
+    if not isinstance(act, Command): return words
+    kinds = typing.get_type_hints(act.options)
+    kind = lambda w: kinds.get(w[2:].replace('-', '_')) if w.startswith('--') else None
+    alone = lambda w, after: (after is None or after.startswith('--')) and bool in (kind(w), *typing.get_args(kind(w)))
+    return [x for w, after in zip(words, [*words[1:], None]) for x in ([w, 'true'] if alone(w, after) else [w])]
+
+def parse(
     words: list,       # of the command line
     app: App = app,
 ) -> tuple:            # what is to be called, and with which arguments; `UserError` where that cannot be said
-    "What a command line means."
-    translate = TRANSLATORS.get(words[0]) if words else None
-    ready = resolve_name(translate)(words[1:]) if translate else None
-    if ready is not None: return resolve_name(COMMANDS[words[0]]), dict(ready=ready)
+    "What a command line of ours means."
     from rich.console import Console
     words = ['--help'] if words == ['help'] else words
     console = Console(force_jupyter=False, force_terminal=sys.stdout.isatty())
-    try: found, bound, _ = app.parse_args(words, console=console, exit_on_error=False, print_error=False)
+    try: found, bound, _ = app.parse_args(say_true(words, app), console=console, exit_on_error=False, print_error=False)
     except CycloptsError as e:
         if isinstance(e.__cause__, UserError): raise e.__cause__ from None
         e.verbose = False
@@ -271,6 +281,16 @@ def understand(
     if found == app.help_print and len(words) == 1 and words[0][0] != '-':
         raise UserError(f'{words[0]}: expected a command, found nothing; viewneti {words[0]} --help lists them')
     return found, bound.arguments
+
+# %% ../nbs/12_cli.ipynb #71d41284
+def understand(
+    words: list,       # of the command line
+    app: App = app,
+) -> tuple:            # what is to be called, and with which arguments; `UserError` where that cannot be said
+    "What a command line means, in our words or in those of a program that we understand."
+    translate = TRANSLATORS.get(words[0]) if words else None
+    ready = resolve_name(translate)(words[1:]) if translate else None
+    return parse(words, app) if ready is None else (resolve_name(COMMANDS[words[0]]), dict(ready=ready))
 
 # %% ../nbs/12_cli.ipynb #bf3d59ba
 def main(
@@ -513,6 +533,7 @@ def tell_results(
     reason = scores.get('test_lpips_reason')
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
     print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")
+    if 'pt' in scores['files']: print(f"For torch.load: {scores['files']['pt']}")
 
 # %% ../nbs/12_cli.ipynb #afd332c1
 @command(EvaluateOptions, 'run', 'the same command measures what is left')

@@ -7,13 +7,13 @@ __all__ = ['FitConfig', 'EvalConfig']
 
 # %% ../nbs/07_training_configuration.ipynb #e99ec9b1
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, Union
 
 from annotated_types import Ge, Gt, Interval
 
 # %% ../nbs/07_training_configuration.ipynb #5adf97f6
 ModeName = Literal['object', 'scene', 'scenes', 'transfer', 'frozen']
-Schedule = Literal['constant', 'linear', 'cosine', 'polynomial']
+Schedule = Literal['constant', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial']
 Bypass = Literal['normalized', 'unconstrained', 'none']
 Tracker = Literal['tensorboard', 'wandb', 'none']
 Precision = Literal['float32', 'bfloat16', 'float16']
@@ -42,13 +42,18 @@ class FitConfig:
     accumulation: Count = 3             # batches a step
     lr: Rate = 1e-3                     # learning rate for one picture
     scale_lr: bool = True               # multiply it by batch, accumulation and processes
-    schedule: Schedule = 'constant'     # of the learning rate: 'constant', 'linear', 'cosine' or 'polynomial'
+    schedule: Schedule = 'constant'     # of the learning rate: 'constant', 'linear', 'cosine', 'cosine_with_restarts'
+                                        # (one cycle) or 'polynomial'
+    schedule_steps: Optional[Count] = None  # over which the schedule is laid out, though `steps` end it; None: `steps`
     warmup: Natural = 0                 # steps until the learning rate is reached
     betas: list[Beta] = field(default_factory=lambda: [.9, .999])    # of AdamW
+    epsilon: Rate = 1e-8                # of AdamW
     weight_decay: Decay = 1e-2          # of AdamW
     seed: int = 0                       # of first weights and of everything drawn
     size: Optional[list[Count]] = None  # width and height of training pictures; None: longest side as the model's own
     scenes: list[str] = field(default_factory=list)         # mode 'scenes': folders, or patterns like Rectified/scan*
+    scene_per: Literal['step', 'batch'] = 'step'    # mode 'scenes': all batches of a step show one scene, or each one
+                                        # drawn anew, as in the original
     prompt: Optional[str] = None        # with the placeholders; None: <view>. A photo of a <object>
     captions: Optional[list[str]] = None    # templates with {} for the object, one drawn for each picture; None: the
                                             # prompt alone, in mode 'object' the package's `PHOTO_TEMPLATES`
@@ -59,6 +64,7 @@ class FitConfig:
     object_word: str = 'object'         # the same for objects
     object_words: list[str] = field(default_factory=list)   # mode 'scenes': one a scene; none: `object_word` for all
     view_mapper: str = ''               # modes 'transfer', 'frozen': a mapper's file, a run, or a name in the registry
+    object_mapper: str = ''             # what the object's mapper starts from: a mapper's file, or a run; none: anew
     registry: str = 'view_mappers.yaml' # names of pretrained view mappers and where they are
     encoding: Optional[str] = None      # what a view mapper sees of a camera: 'projection' or 'spherical'; None: the
                                         # pretrained mapper's, or else 'projection'
@@ -75,16 +81,21 @@ class FitConfig:
     nested_dropout: Chance = 0.0        # chance of nested dropout (0.5 in NeTI)
     textual_inversion: bool = False     # an object is one free vector, without timestep, layer and bypass
     augmentation: str = 'none'          # of the pictures: a name in `viewneti.augmentation.AUGMENTATIONS`
+    center_crop: bool = False           # cut the pictures' middle square out before anything else
     flip: Optional[Chance] = None       # chance of mirroring a picture; None: .5 in mode 'object', else 0
     reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
     masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
     save_every: Count = 500             # steps between checkpoints
     keep: Natural = 0                   # how many checkpoints to keep, the newest; 0: all
+    original_files: bool = False        # with each checkpoint, also the original's files, such as
+                                        # mapper-steps-500_view.pt, in the run's folder
     validate_every: Natural = 0         # steps between drawings of some views; 0: never
-    validation_views: Count = 4         # how many views
+    validation_views: Union[Count, Literal['all']] = 4  # how many views; 'all': every evaluated one, with scores
     validation_seeds: list[int] = field(default_factory=lambda: [0])     # one picture of each view for each seed
     validation_objects: list[str] = field(default_factory=list)          # mode 'scenes': which; none: the first
+    validation_prompts: list[str] = field(default_factory=list)  # mode 'object': templates with {} to draw; none: the
+                                        # run's own prompt
     sampling_steps: Sampling = 30       # of the sampler in validation
     guidance: Factor = 7.5              # in validation
     tracker: Tracker = 'tensorboard'    # where losses and pictures are logged: 'tensorboard', 'wandb' or 'none'
@@ -110,6 +121,8 @@ class EvalConfig:
     batch_size: Count = 16      # samples in the U-Net at once
     retrieval: Literal['mse', 'lpips'] = 'mse' # which true picture a prediction resembles: judged by which of the two
     meter: str = 'auto'         # which reads cameras off pictures: 'learned', 'search', 'none', or 'auto'
+    precision: Optional[Precision] = None  # of the frozen model: 'float32', 'bfloat16', 'float16'; the run's if none
+    save_pt: bool = False       # also write pictures, truth and masks as the original: inference/results_all_iter_N.pt
     download_lpips: bool = False  # fetch the weights that LPIPS needs (528 MB) if they are not here
     again: bool = True          # also what was measured just so before
     redraw: bool = False        # draw again what was drawn just so before

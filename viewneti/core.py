@@ -10,7 +10,8 @@ __all__ = ['STRICT', 'PALETTE', 'STYLE', 'InputError', 'quoted', 'explain', 'dec
 # %% ../nbs/00_core.ipynb #1a9e4797
 import contextlib, hashlib, importlib, inspect, json, math, os, re, reprlib, shutil
 from pathlib import Path
-from typing import Annotated
+from types import NoneType
+from typing import Annotated, Union, get_args, get_origin
 
 import pydantic
 import torch
@@ -61,9 +62,11 @@ def explain(
     where='',   # put before the sentence, such as the file's name
 ) -> InputError:
     "The first thing that is wrong, in our words."
-    e = error.errors(include_url=False)[0]
-    field = '.'.join(str(x) for x in e['loc'] if not str(x).endswith(']') and not str(x).startswith('function-'))
-    expected = _EXPECTED.get(e['type'], e['msg']).format(**e.get('ctx', {}))
+    inner = lambda x: x.endswith(']') or x.startswith(('function-', 'constrained-'))  # pydantic's own names
+    place = lambda e: '.'.join(x for x in map(str, e['loc']) if not inner(x))
+    e, *others = error.errors(include_url=False)
+    field, same = place(e), [e, *(o for o in others if place(o) == place(e))]  # several where types are a choice
+    expected = ' or '.join(_EXPECTED.get(x['type'], x['msg']).format(**x.get('ctx', {})) for x in same)
     found = 'none' if e['type'] == 'missing' else quoted(e['input'])
     return InputError(f"{': '.join(filter(None, (str(where), field)))}: found {found}, expected {expected}")
 
@@ -89,6 +92,8 @@ def decode_arguments(
     if not isinstance(values, dict): raise InputError(f'{where}: found {quoted(values)}, expected names and values'.lstrip(': '))
     known = {n: p for n, p in inspect.signature(function).parameters.items()
              if n not in given and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    values = {n: str(v) if lax and isinstance(v, bool) and get_origin(getattr(known.get(n), 'annotation', 0)) is Union
+              and NoneType not in get_args(known[n].annotation) else v for n, v in values.items()}  # no number either
     truth = lambda n, p: lax and isinstance(values.get(n), bool) and re.search(r'\b(int|float)\b', str(p.annotation))
     fields = {n: (Annotated[p.annotation, pydantic.Strict()] if truth(n, p) else p.annotation,
                   ... if p.default is p.empty else p.default) for n, p in known.items()}

@@ -7,7 +7,8 @@ __all__ = ['picture_grid', 'load_predictions', 'read_metrics', 'read_results', '
            'evaluate_runs']
 
 # %% ../nbs/08_evaluation.ipynb #f38f7485
-import glob, hashlib, json, math, re, time
+import glob, hashlib, io, json, math, re, time
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +17,9 @@ import matplotlib.pyplot as plt
 import torch
 from fastcore.basics import listify
 from fastcore.meta import delegates
+from PIL import Image
 from safetensors.torch import save_file
+from torchvision.transforms.functional import pil_to_tensor
 
 from .cameras import check_size
 from .configuration import EvalConfig
@@ -149,18 +152,24 @@ def picture_grid(
     return fig
 
 # %% ../nbs/08_evaluation.ipynb #ab995933
-def draw_grid_file(
-    path,                       # a PNG file to be written, whole or not at all
+def grid_figure(
     truth: Truth,
     predictions: torch.Tensor,  # [V, 3, H, W] in [0, 1]
     rows: list,                 # V dicts of `score_views`
     j: int = 0,                 # which seed, counted from 0
     **options,                  # further arguments of `picture_grid`
-):
-    "Save the grid of one seed."
+) -> plt.Figure:
+    "The grid of one seed."
     psnrs = [r['predictions'][j]['psnr'] for r in rows]
     labels, training = [str(v.number) for v in truth.views], [v.number in truth.training for v in truth.views]
-    fig = picture_grid(truth.scored, predictions, labels, training, psnrs, **options)
+    return picture_grid(truth.scored, predictions, labels, training, psnrs, **options)
+
+def draw_grid_file(
+    path,       # a PNG file to be written, whole or not at all
+    *args, **options,   # see `grid_figure`
+):
+    "Save the grid of one seed."
+    fig = grid_figure(*args, **options)
     with write_whole(path) as part: fig.savefig(part, format='png', dpi=150)
     plt.close(fig)
 
@@ -452,6 +461,67 @@ def opened_scene(
     if MODES[run.config.mode].view: describe_masks(views_to_score(scene, kind), kind)
     return scene
 
+# %% ../nbs/08_evaluation.ipynb #a32599a0
+CURVES = ('test_psnr', 'train_psnr', 'test_ssim', 'train_ssim', 'camera_angle_median', 'train_camera_angle_median')
+
+def validate_views(
+    run: Run,
+    model: ViewNeTI,  # with the run's mappers
+    step: int,
+) -> dict:            # title -> sheet of one seed [3, H, W] in [0, 1], or a score, such as 'object/test_psnr'
+    "Draw and score all views of the run's validation."
+    c, found = run.config, {}
+    for token in c.validation_objects or list(run.objects):
+        try: scene, masks = opened_scene(run, token, c.masks), c.masks if c.masks in ('none', 'white') else 'auto'
+        except InputError: scene, masks = opened_scene(run, token, 'none'), 'none'
+        settings = EvalConfig(seeds=c.validation_seeds, steps=c.sampling_steps, guidance=c.guidance, draw_size=c.size)
+        results, pictures, truth = evaluate_views(model, scene, run.prompt_for(token), settings, masks=masks,
+                                                  progress=False)
+        name = token.strip('<>')
+        for j, seed in enumerate(c.validation_seeds):
+            file, drawn = io.BytesIO(), resize_pictures(pictures[:, j], truth.size)
+            grid_figure(truth, drawn, results['views'], j, title=f'{name}, step {step}, seed {seed}').savefig(file)
+            plt.close()
+            found[f'{name} seed {seed}'] = pil_to_tensor(Image.open(file).convert('RGB')).float()/255
+        found |= {f"{name}/{'unmasked_'*(masks == 'none')}{key}": results[key] for key in CURVES
+                  if results.get(key) is not None and math.isfinite(results[key])}
+    return found
+
+# %% ../nbs/08_evaluation.ipynb #8df9a6d8
+def write_pt(
+    run: Run,
+    scenes: dict,   # token -> `Scene`, as `opened_scene` gave it
+    root: Path,     # the run's folder evaluation
+    places: dict,   # token -> folder of its results within it
+    step: int,      # of the run
+) -> Path:          # inference/results_all_iter_N.pt in the run's folder
+    "Write pictures, truth and masks as the original does: plain tensors, for `torch.load(file, weights_only=True)`."
+    kept = {}
+    for token in scenes:
+        results = read_metrics(root/places[token]/'metrics.json')
+        (pictures, about), e = load_predictions(root/places[token]/results['files']['predictions']), results['evaluation']
+        masks = e['masks'] if e['masks'] in ('none', 'white') else 'auto'
+        truth = read_truth(scenes[token], e['size'], masks).only(about['numbers'])
+        drawn = [resize_pictures(pictures[:, about['seeds'].index(s)], truth.size) for s in e['seeds']]
+        masks = [torch.ones_like(truth.pictures[0]) if m is None else m.expand(3, -1, -1).float() for m in truth.masks]
+        scores = {f'{name}_{part}_mean': results.get(f'{part}_{name}') for name in ('psnr', 'ssim', 'lpips')
+                  for part in ('test', 'train')}
+        kept[token] = dict(imgs_pred=drawn, imgs_gt=truth.scored, masks=torch.stack(masks), cam_idxs=about['numbers'],
+                           **{k: v for k, v in scores.items() if v is not None})
+    file = run.folder/'inference'/f'results_all_iter_{step}.pt'
+    with write_whole(file) as part: torch.save(kept if MODES[run.config.mode].many else kept.popitem()[1], part)
+    return file
+
+# %% ../nbs/08_evaluation.ipynb #5f73d246
+def in_precision(
+    run: Run,
+    precision: str = None,  # such as 'float16'; the run's own if None
+) -> Run:                   # another, whose frozen model has it
+    "A run whose pictures are drawn with another precision than it learned with."
+    other = copy(run)
+    other.config = replace(run.config, precision=precision or run.config.precision)
+    return other
+
 # %% ../nbs/08_evaluation.ipynb #c8670eaa
 @delegates(EvalConfig)
 def evaluate(
@@ -464,16 +534,17 @@ def evaluate(
     run, c = run if isinstance(run, Run) else Run(run), checked_config(config, kwargs)
     c.step, c.masks = run.last_step if c.step is None else c.step, run.config.masks if c.masks == 'auto' else c.masks
     tokens, mode = chosen_objects(run, c.objects), MODES[run.config.mode]
-    digest = checkpoint_digest(run.checkpoint(c.step))
+    digest = ' '.join(filter(None, (checkpoint_digest(run.checkpoint(c.step)), c.precision)))  # what drawings come from
     scenes = {t: opened_scene(run, t, c.masks) for t in tokens}
     for scene in scenes.values(): meter_for(scene, c.meter)
+    if c.save_pt and not mode.view: raise InputError(f'{run.folder}: save_pt: expected a run with views, found none')
     network = lpips_metric(download=c.download_lpips)   # all this before a large model is loaded
     if c.retrieval == 'lpips' and network is None: raise InputError(f'retrieval: {missing_lpips(network)}')
     root, places, asked = run.folder/'evaluation', results_folders(run, c.step), asked_for(c, digest, network)
     with explained(run.folder, 'a smaller batch_size'), only_one(root):
         waiting = [t for t in tokens if c.again or c.redraw or not is_evaluated(root/places[t], asked)]
         if waiting:
-            model = run.load_model(c.step, None if c.device == 'auto' else c.device)
+            model = in_precision(run, c.precision).load_model(c.step, None if c.device == 'auto' else c.device)
             if network is not None: network.to(model.device)
         for t in waiting:
             (root/'metrics.json').unlink(missing_ok=True)
@@ -484,6 +555,7 @@ def evaluate(
         if not mode.many:
             predictions, = joined['files']['predictions']
             joined = found[tokens[0]][1] | dict(files=joined['files'] | dict(predictions=predictions))
+        if c.save_pt: joined['files'] |= dict(pt=str(write_pt(run, scenes, root, places, c.step)))
         write_json(root/'metrics.json', joined)
     return joined
 

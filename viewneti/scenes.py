@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RECORD', 'DTU_TRAIN_ORDER', 'DTU_EXCLUDED', 'DTU_EVALUATED', 'READERS', 'RENDERERS', 'load_picture', 'load_mask',
-           'View', 'Scene', 'dtu_splits', 'Reader', 'load_scene', 'list_scenes', 'is_rendered', 'true_pictures',
-           'contact_sheet']
+           'View', 'Scene', 'dtu_splits', 'dtu_ranges', 'Reader', 'load_scene', 'list_scenes', 'is_rendered',
+           'true_pictures', 'contact_sheet']
 
 # %% ../nbs/02_scenes.ipynb #45dae4ee
 import os, re
@@ -240,6 +240,12 @@ def dtu_splits()->dict: # name -> (training cameras, test cameras), numbered fro
         train = DTU_TRAIN_ORDER[:n]
         splits[str(n)] = train, tuple(k for k in DTU_EVALUATED if k not in train)
     return splits
+
+# %% ../nbs/02_scenes.ipynb #c23f7d62
+def dtu_ranges()->dict: # name -> (training cameras, test cameras), numbered from 0
+    "The original's splits -1, -2 and -3: ranges of DTU's cameras"
+    ranges = {f'-{step}': tuple(range(12, 36, step)) for step in (1, 2, 3)}
+    return {k: (train, tuple(n for n in DTU_EVALUATED if n not in train)) for k, train in ranges.items()}
 
 # %% ../nbs/02_scenes.ipynb #54913196
 _Point = Annotated[list[float], Field(min_length=3, max_length=3)]

@@ -27,7 +27,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..cameras import ProjectionEncoding, read_projection
 from ..core import InputError, quoted, read_json, write_whole
-from ..experiment import VIEW_MAPPER_READERS
+from ..experiment import OBJECT_MAPPER_READERS, VIEW_MAPPER_READERS
 from ..injection import Concept, inject, install_layer_attention
 from ..mappers import FreeToken, Mapper, build_mapper, camera_sigmas, fourier_matrix
 from ..models import ViewNeTI
@@ -312,6 +312,22 @@ def mapper_entries(
         raise InputError(f'{where}: mappers: expected one or more mappers, each with a state_dict of tensors')
     return entries
 
+# %% ../../nbs/original/00_checkpoints.ipynb #d2dabec7
+def object_mappers(
+    saved: dict,  # the content of a file of object mappers
+    where='checkpoint',  # the file, for messages
+) -> dict:  # token -> mapper, in evaluation mode
+    "The object mappers in one of the original's files."
+    found = {}
+    for entry in mapper_entries(saved, where):
+        token = config_field(entry, 'placeholder_object_token', where)
+        if not isinstance(token, str):
+            raise InputError(f'{where}: placeholder_object_token: found {quoted(token)}, expected a word')
+        if token == 'dummy': raise InputError(f'{where}: found a view mapper, expected object mappers, such as '
+                                              'mapper-steps-50000_object.pt')
+        found[token] = to_mapper(entry, 'object', config_field(saved, 'cfg', where), None, where)
+    return found
+
 # %% ../../nbs/original/00_checkpoints.ipynb #c712d21d
 def load_original(
     folder: str|Path,  # a folder of the original's results
@@ -332,11 +348,7 @@ def load_original(
     if 'view' not in saved and config_field(config, 'learnable_mode', files['object']) != 0:
         raise InputError(f"{files['view']}: no such file, "
                          f"expected the view mapper of learnable_mode {config['learnable_mode']}")
-    for entry in mapper_entries(saved['object'], files['object']) if 'object' in saved else ():
-        token = config_field(entry, 'placeholder_object_token', files['object'])
-        if not isinstance(token, str):
-            raise InputError(f"{files['object']}: placeholder_object_token: found {quoted(token)}, expected a word")
-        objects[token] = to_mapper(entry, 'object', config, None, files['object'])
+    if 'object' in saved: objects = object_mappers(saved['object'], files['object'])
     if 'view' in saved:
         own = config_field(saved['view'], 'cfg', files['view'])
         encoding = original_encoding(calibration or find_calibration(own, folder))
@@ -358,6 +370,7 @@ def read_view_mapper(
     return to_mapper(entry, 'view', config, ProjectionEncoding().fit(cameras), path)
 
 VIEW_MAPPER_READERS['.pt'] = read_view_mapper
+OBJECT_MAPPER_READERS['.pt'] = lambda path: object_mappers(read_checkpoint(path), path)
 
 # %% ../../nbs/original/00_checkpoints.ipynb #0b03c12a
 class FourierPositionalEncodingNDims(nn.Module):

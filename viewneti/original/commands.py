@@ -8,9 +8,11 @@ __all__ = ['train_options', 'convert', 'check_parity']
 # %% ../../nbs/original/02_commands.ipynb #a01484bc
 import shlex
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import Optional
 
-from ..cli import EvaluateOptions, UserError, command, table
+from ..cli import EvaluateOptions, UserError, closest, command, parse, table
+from ..configuration import FitConfig
 
 # %% ../../nbs/original/02_commands.ipynb #4921379d
 THEIRS = dict(train={'learnable_mode', 'log', 'data', 'eval', 'optim', 'debug'},
@@ -29,6 +31,28 @@ def is_original(
         except InputError as e: raise UserError(f'--config_path: {e}') from None
     return any('.' in n or n in THEIRS[command] for n in names)
 
+# %% ../../nbs/original/02_commands.ipynb #bac29c8b
+ALSO = dict(train={'learnable_mode', 'seed', 'debug', 'config_path'},
+            evaluate={'input_dir', 'iteration', 'inference_dir', 'eval_placeholder_object_tokens', 'torch_dtype',
+                      'num_denoising_steps', 'debug', 'config_path'})  # the original's names without a dot
+OURS = dict(train=FitConfig, evaluate=EvaluateOptions)
+
+def split_words(
+    command: str,  # 'train' or 'evaluate'
+    words: list,   # after it
+) -> tuple:        # the original's words, and ours; `UserError` for a name that neither has
+    "Whose each word of a line is; a value is its option's."
+    ours, parts, at = {f.name for f in fields(OURS[command])}, ([], []), 1
+    for word in words:
+        name = word[2:].split('=')[0].replace('-', '_')
+        if word.startswith('--'):
+            if '.' not in name and name not in ALSO[command] | ours:
+                raise UserError(f'--{name}: expected an option of the original or of viewneti {command}'
+                                f'{closest(name, sorted(ALSO[command] | ours))}')
+            at = int('.' not in name and name not in ALSO[command])
+        parts[at].append(word)
+    return parts
+
 # %% ../../nbs/original/02_commands.ipynb #fd057953
 def own_words(
     config,  # a `FitConfig`
@@ -42,6 +66,12 @@ def own_words(
                                       [str(value).lower() if isinstance(value, bool) else value])]
     return shlex.join(words)
 
+# %% ../../nbs/original/02_commands.ipynb #e2f51272
+# options of ours that say what a field of the original says, and are needed to understand its others
+SAME = dict(model='model.pretrained_model_name_or_path', scene='data.train_data_dir',
+            view_mapper='model.pretrained_view_mapper', accumulation='optim.gradient_accumulation_steps',
+            steps='optim.max_train_steps', batch='optim.train_batch_size')
+
 # %% ../../nbs/original/02_commands.ipynb #226b149d
 def train_options(
     words: list,  # of a command line, after 'train'
@@ -49,23 +79,53 @@ def train_options(
     "The original's training, in our terms."
     if not is_original('train', words): return None
     from viewneti.core import InputError
-    from viewneti.original.configurations import read_original_config, to_fit_config, translate_config
-    try: values, notes = translate_config(read_original_config(None, words))
+    from viewneti.original.checkpoints import MODE_NUMBERS
+    from viewneti.original.configurations import nested, read_original_config, to_fit_config, translate_config
+    theirs, ours = split_words('train', words)
+    given = parse(['train', *ours])[1]
+    same = {SAME[k]: v for k, v in given.items() if k in SAME}
+    same |= {'learnable_mode': k for k, mode in MODE_NUMBERS.items() if mode == given.get('mode')}
+    if 'view_mapper' in given: same['model.pretrained_view_mapper_key'] = None
+    try:
+        values, notes = translate_config(nested(same, read_original_config(None, theirs)))
+        config = to_fit_config(values | given)
     except InputError as e: raise UserError(str(e)) from None
-    config = to_fit_config(values)
     print(f'In our terms: {own_words(config)}')
     for note in notes: print(f'  {note}')
     return config
 
 # %% ../../nbs/original/02_commands.ipynb #5406dbf9
+def our_run(
+    folder: str,  # of a run of ours, or of the original's results
+) -> str:         # of a run of ours
+    "A run for a folder of the original's results, made beside them once."
+    from viewneti.original.checkpoints import original_steps
+    from viewneti.original.configurations import convert_run
+    place = Path(folder)/'viewneti'
+    if (Path(folder)/'checkpoints').is_dir() or not original_steps(folder): return folder
+    if not (place/'config.yaml').is_file(): convert_run(folder, place)
+    print(f"{folder}: the original's checkpoints; as a run of ours they are in {place}")
+    return str(place)
+
 def evaluate_options(
     words: list,  # of a command line, after 'evaluate'
 ):                # options of `evaluate`, or None where the words are ours
     "The options of the original's inference script, in our terms."
     if not is_original('evaluate', words): return None
+    import torch
     from viewneti.core import InputError
     from viewneti.original.configurations import read_inference_config, translate_inference
-    try: values, notes = translate_inference(read_inference_config(None, words))
+    theirs, ours = split_words('evaluate', words)
+    given = parse(['evaluate', *ours])[1]
+    try:
+        config = read_inference_config(None, theirs)
+        values, notes = translate_inference(config | (dict(input_dir=given['run']) if 'run' in given else {}))
+        gpu = given.get('device', 'auto') != 'cpu' and torch.cuda.is_available()
+        if values['precision'] == 'float16' and not gpu:
+            values['precision'] = None
+            notes.append("torch_dtype: fp16 is for a GPU; on the CPU, where it is slow, the precision is the run's own")
+        values |= given
+        values['run'] = our_run(values['run'])
     except InputError as e: raise UserError(str(e)) from None
     for note in notes: print(note)
     return EvaluateOptions(**values)

@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 
 from ..cameras import Camera, read_projection
 from ..core import InputError
-from ..scenes import DTU_EVALUATED, RECORD, Reader, Scene, View, dtu_splits, find_masks, picture_size, read_info
+from ..scenes import (DTU_EVALUATED, RECORD, Reader, Scene, View, dtu_ranges, dtu_splits, find_masks,
+                             picture_size, read_info)
 
 # %% ../../nbs/readers/dtu.ipynb #189b140f
 DTU_TEST_SCANS = (8, 21, 30, 31, 34, 38, 40, 41, 45, 55, 63, 82, 103, 110, 114)
@@ -65,7 +66,8 @@ def read_dtu(path, # the folder of pictures, .../Rectified/scan114
         (w, h), (W, H) = views[-1].size, cameras[n].size
         if not info and abs(w*H/(h*W) - 1) > .01:
             raise InputError(f'{file}: expected the shape of {W}x{H} pixels, found {w}x{h}, which must be a crop')
-    return Scene(path.name, path, 'dtu', views, [cameras[n] for n in sorted(cameras)], dtu_splits(), info)
+    splits = dtu_splits() | dtu_ranges()
+    return Scene(path.name, path, 'dtu', views, [cameras[n] for n in sorted(cameras)], splits, info)
 
 # %% ../../nbs/readers/dtu.ipynb #3934266b
 reader = Reader(lambda path: any(path.glob('rect_*.png')), read_dtu)
