@@ -18,10 +18,16 @@ from tqdm.auto import tqdm
 from ..cameras import common_center, view_angle
 from ..core import InputError, in_short, read_json, write_json, write_whole
 from ..interruptions import only_one, stop_requests, sweep
-from .colmap import find_colmap
 from .inspection import Finding, some
 from .transforms import find_transforms
 from ..scenes import PICTURE_TYPES, exif_turn, load_scene, natural_order, open_picture
+
+# %% ../../nbs/readers/posing.ipynb #c87410d1
+def link(file:Path, to:Path):
+    "A second name for a file, or a copy where the disk has no such thing"
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try: os.link(file, to)
+    except OSError: shutil.copy2(file, to)
 
 # %% ../../nbs/readers/posing.ipynb #7f4d5b68
 def photographs(folder:Path, # of a scene
@@ -33,44 +39,40 @@ def photographs(folder:Path, # of a scene
         return sorted(names, key=natural_order)
     places = (folder/'images', True), (folder/'input', True), (folder, False)
     place, names = next(((p, n) for p, deep in places if p.is_dir() and (n := named(p, deep))), (folder, []))
+    for other, deep in places[1:] if place == folder/'images' else ():     # what was added since they were linked
+        more = set(named(other, deep)) if other.is_dir() else set()
+        new = more - set(names) if more & set(names) else set()
+        for name in new: link(other/name, place/name)
+        names = sorted(names + list(new), key=natural_order)
     if len(names) < 3: raise InputError(f'{folder}: expected at least 3 photographs, found {len(names)}')
-    for name in names:
-        with open_picture(place/name) as picture:
-            if exif_turn(picture) not in (0, 1):
-                raise InputError(f'{place/name}: expected a picture stored upright, found one with an EXIF note to turn it; '
-                                 'save it turned first, since COLMAP and other programs disagree about such notes')
     if place != folder/'images':
         with write_whole(folder/'images') as part:
             for name in names: link(place/name, part/name)
+    for name in names:
+        with open_picture(folder/'images'/name) as picture:
+            if exif_turn(picture) not in (0, 1):
+                raise InputError(f'{folder}/images/{name}: expected a picture stored upright, found one with an EXIF note to turn '
+                                 'it; save it turned first, since COLMAP and other programs disagree about such notes')
     return names
-
-def link(file:Path, to:Path):
-    "A second name for a file, or a copy where the disk has no such thing"
-    to.parent.mkdir(parents=True, exist_ok=True)
-    try: os.link(file, to)
-    except OSError: shutil.copy2(file, to)
 
 # %% ../../nbs/readers/posing.ipynb #b719f30f
 def watched(call, # function of a cancellation token; runs beside
-            far, # function -> how far it is
-            total:int, # how far it will be
-            what:str, # for the bar
             asked, # `StopRequest`
-            progress:bool=True, # show a bar
+            look=lambda: None, # called now and then
            ): # what `call` returns; `KeyboardInterrupt` when it was stopped
-    "A step of COLMAP with a bar, and an ear for Ctrl-C"
+    "A call of COLMAP, with an ear for Ctrl-C"
     import pycolmap
     token, came, wrong = pycolmap.CancellationToken(), [], []
     def work():
         try: came.append(call(token))
         except BaseException as e: wrong.append(e)
     worker = threading.Thread(target=work, daemon=True)
-    with tqdm(total=total, desc=what, disable=not progress) as bar:
-        worker.start()
-        while worker.is_alive():
-            worker.join(.3)
-            if asked: token.cancel()
-            bar.update(min(far(), total) - bar.n)
+    worker.start()
+    while worker.is_alive():
+        worker.join(.2)
+        if asked: token.cancel()
+        look()
+    look()
     if asked: raise KeyboardInterrupt
     if wrong: raise wrong[0]
     return came[0]
@@ -112,44 +114,60 @@ def open_database(folder:Path, # of the scene
 # %% ../../nbs/readers/posing.ipynb #d74ae57e
 def count(file:Path, what:str # the name of a number of pycolmap's Database
          )->int:
-    "A number from the database"
+    "A number from the database, while nobody writes"
     import pycolmap
     if not file.is_file(): return 0
-    try:
-        with pycolmap.Database.open(file) as database: return getattr(database, what)()
-    except (RuntimeError, ValueError): return 0    # just being made
+    with pycolmap.Database.open(file) as database: return getattr(database, what)()
 
 def stored_size(file)->tuple:
     "Width and height as they are stored"
     with open_picture(file) as picture: return picture.size
 
+def portions(items:list, n:int, what:str, progress:bool):
+    "Some of the items at a time, with a bar"
+    with tqdm(total=len(items), desc=what, disable=not progress) as bar:
+        for i in range(0, len(items), n):
+            yield items[i:i + n]
+            bar.update(len(items[i:i + n]))
+
+# %% ../../nbs/readers/posing.ipynb #e39c0b24
 def find_features(file, images, names, settings, asked, progress):
     "Points that can be found again, in each picture"
     import pycolmap
     one = settings.one_camera and len({stored_size(images/name) for name in names}) == 1
+    mode = pycolmap.CameraMode.SINGLE if one else pycolmap.CameraMode.AUTO
     options, reading = pycolmap.FeatureExtractionOptions(), pycolmap.ImageReaderOptions()
     options.num_threads, options.sift.max_num_features, reading.camera_model = settings.threads, settings.features, settings.lens
-    if one and count(file, 'num_cameras'):      # of the pictures that were done before
-        with pycolmap.Database.open(file) as database: reading.existing_camera_id = database.read_all_cameras()[0].camera_id
-    mode = pycolmap.CameraMode.SINGLE if one else pycolmap.CameraMode.AUTO
-    watched(lambda token: pycolmap.extract_features(file, images, names, mode, reading, options, cancellation_token=token),
-            lambda: count(file, 'num_images'), len(names), 'features', asked, progress)
+    for some in portions(names, max(4, os.cpu_count() or 1), 'features', progress):
+        if one and count(file, 'num_cameras'):      # the lens of the pictures before
+            with pycolmap.Database.open(file) as database: reading.existing_camera_id = database.read_all_cameras()[0].camera_id
+        watched(lambda token: pycolmap.extract_features(file, images, some, mode, reading, options, cancellation_token=token), asked)
     if not count(file, 'num_keypoints'):
         raise InputError(f'{images}: expected pictures with texture, COLMAP found not one point in {len(names)} of them')
 
 # %% ../../nbs/readers/posing.ipynb #dd5bbd1c
+def chosen_pairs(names:list, match:str # 'exhaustive', 'sequential' or 'auto'
+                )->list: # of two names each
+    "Which pictures are compared: all, or each with the ten that follow and some farther on"
+    n = len(names)
+    if match == 'exhaustive' or (match == 'auto' and n <= 150): steps = range(1, n)
+    else: steps = sorted({*range(1, 11), *(2**k for k in range(4, 12))})
+    return [(names[i], names[i + step]) for i in range(n) for step in steps if i + step < n]
+
 def find_matches(file, images, names, settings, asked, progress):
     "Points that two pictures share"
     import pycolmap
-    options, n = pycolmap.FeatureMatchingOptions(), len(names)
-    options.num_threads = settings.threads
-    everything = settings.match == 'exhaustive' or (settings.match == 'auto' and n <= 150)
-    step, pairs = (pycolmap.match_exhaustive, n*(n - 1)//2) if everything else (pycolmap.match_sequential, 10*n)
-    watched(lambda token: step(file, options, cancellation_token=token), lambda: count(file, 'num_matched_image_pairs'), pairs,
-            'matches', asked, progress)
+    options, how = pycolmap.FeatureMatchingOptions(), pycolmap.ImportedPairingOptions()
+    options.num_threads, how.match_list_path = settings.threads, file.with_name('pairs.txt')
+    if any(any(map(str.isspace, name)) for name in names):   # such a list has no place for them
+        watched(lambda token: pycolmap.match_exhaustive(file, options, cancellation_token=token), asked)
+    else:
+        for some in portions(chosen_pairs(names, settings.match), 100, 'matches', progress):
+            with write_whole(how.match_list_path) as part: part.write_text('\n'.join(map(' '.join, some)) + '\n', encoding='utf-8')
+            watched(lambda token: pycolmap.match_image_pairs(file, options, how, cancellation_token=token), asked)
     if not count(file, 'num_inlier_matches'):
-        raise InputError(f'{images}: expected pictures that overlap, found no two of {n} that share enough points: take them closer '
-                         'together, of a thing with texture, and not on a turntable before a plain wall')
+        raise InputError(f'{images}: expected pictures that overlap, found no two of {len(names)} that share enough points: take them '
+                         'closer together, of a thing with texture, and not on a turntable before a plain wall')
 
 # %% ../../nbs/readers/posing.ipynb #c1345903
 def map_pictures(file, images, names, settings, asked, progress, to:Path # a folder, to be made
@@ -159,9 +177,10 @@ def map_pictures(file, images, names, settings, asked, progress, to:Path # a fol
     options, done = pycolmap.IncrementalPipelineOptions(), []
     options.num_threads, options.random_seed, options.min_model_size = settings.threads, settings.seed, 3
     with tempfile.TemporaryDirectory() as rough:
-        found = watched(lambda token: pycolmap.incremental_mapping(
-            file, images, rough, options, next_image_callback=lambda: done.append(1), cancellation_token=token),
-            lambda: len(done), len(names), 'mapping', asked, progress)
+        with tqdm(total=len(names), desc='mapping', disable=not progress) as bar:
+            found = watched(lambda token: pycolmap.incremental_mapping(
+                file, images, rough, options, next_image_callback=lambda: done.append(1), cancellation_token=token),
+                asked, lambda: bar.update(min(len(done), len(names)) - bar.n))
     models = sorted(found.values(), key=lambda model: -model.num_reg_images())
     if not models:
         raise InputError(f'{images}: COLMAP found no cameras: the {len(names)} pictures share {count(file, "num_inlier_matches")} points, but no '
@@ -218,7 +237,7 @@ def pose_scene(folder, # of photographs: in it, or in its images/ or input/
     "Find the cameras of photographs by COLMAP, into sparse/0"
     folder = Path(os.path.abspath(folder))
     if not folder.is_dir(): raise InputError(f'{folder}: expected a folder of photographs, found no such folder')
-    there = next(iter(find_transforms(folder)), None) or (find_colmap(folder) or [None])[0]
+    there = next(iter(find_transforms(folder)), None) or next((folder/'sparse').glob('*'), None)
     if there: raise InputError(f'{there}: expected pictures without cameras, found these; move it away to pose the pictures again')
     try: import pycolmap
     except ImportError:
