@@ -196,12 +196,18 @@ def check_turned(scene:Scene):
                        f'pictures: {some(odd)}', 'the pictures were cropped or squeezed after their cameras were found: take '
                        'the ones that the cameras were found for')
 
+# %% ../../nbs/readers/inspection.ipynb #1a8e009a
+def unit_of(scene:Scene)->str:
+    "The unit of lengths, where it is known"
+    if scene.placement: return 'mean camera distances'
+    return scene.info.get('unit') or ('mm' if scene.reader == 'dtu' else '')
+
 # %% ../../nbs/readers/inspection.ipynb #ced2719f
 @CHECKS.register('scale')
 def check_scale(scene:Scene):
     "Lengths far from one, in no stated unit."
     center = middle(scene)
-    if center is None or scene.info.get('unit') or scene.reader == 'dtu': return
+    if center is None or unit_of(scene): return
     distance = torch.stack([(c.center - center).norm() for c in scene.cameras]).mean().item()
     if .05 < distance < 20: return
     return Finding('scale', f'the cameras stand {distance:.3g} from the middle of the scene, far from 1, in no stated unit',
@@ -270,7 +276,7 @@ def place_of(scene:Scene)->dict: # name -> text
     gaps = np.diff(np.sort(az), append=np.sort(az)[:1] + 360)
     show = lambda x: ', '.join(f'{round(n, 6) + 0.:.3g}' for n in x.tolist())
     return dict(middle=f'({show(center)}), {whose}', up=f'({show(scene.up)})',
-                scale=f"cameras {r.min():.3g} to {r.max():.3g} away, {scene.info.get('unit') or 'in no stated unit'}",
+                scale=f"cameras {r.min():.3g} to {r.max():.3g} away, {unit_of(scene) or 'in no stated unit'}",
                 around=f'{360 - gaps.max():.0f} degrees around, {el.min():.0f} to {el.max():.0f} degrees high')
 
 # %% ../../nbs/readers/inspection.ipynb #3440a2c3
@@ -410,7 +416,8 @@ def write_clean(scene:Scene, # as its reader made it
         write_json(part/'transforms.json', dict(camera_model='PINHOLE', **lists, frames=frames))
         moved = ('center', 'up') if any('inverse' in f.remedy for f in findings) else ()  # they spoke of another world
         kept = {k: v for k, v in scene.info.items() if k not in ('found', 'splits', 'calibration_size', *moved)}
-        write_json(part/'scene.json', kept | dict(splits=splits))
+        unit = dict(unit=unit_of(scene)) if unit_of(scene) else {}
+        write_json(part/'scene.json', kept | unit | dict(splits=splits))
     left = [(n, what) for n, what in ((len(left_out(scene)), 'pictures without cameras'),
                                       (lonely_cameras(scene), 'cameras without pictures')) if n]
     return [f'{len(views)} pictures, {sum("mask_path" in f for f in frames)} masks', *done,
