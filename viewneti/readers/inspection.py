@@ -293,8 +293,9 @@ def scene_facts(scene:Scene)->dict: # name -> text
     else: facts['cameras'] = 'none'
     facts['pictures without cameras'] = some(f.name for f in lost) or 'none' if scene.cameras else 'all'
     facts |= dict(masks=f'{len(masks)} of {len(scene.views)}' if masks else 'none')
+    found = scene.info.get('found')
     facts['splits'] = some(f'{k} ({len(a)} train, {len(b)} test)' for k, (a, b) in scene.splits.items())
-    return facts | {k: str(v) for k, v in dict(scene.info.get('found') or {}).items()}
+    return facts | {k: str(v) for k, v in (found if isinstance(found, dict) else {}).items()}
 
 # %% ../../nbs/readers/inspection.ipynb #b34754f7
 REFUSALS = { # words of a refusal -> what to do
@@ -307,6 +308,11 @@ def refusal(error:InputError)->Finding:
     "A reader's refusal as a finding"
     advice = next((told for words, told in REFUSALS.items() if words in str(error)), 'correct what the sentence names')
     return Finding('refused', in_short(error, 400), advice)
+
+def examined(check, scene:Scene):
+    "What a check finds; a picture that cannot be read is a finding too"
+    try: return check(scene)
+    except InputError as e: return refusal(e)
 
 # %% ../../nbs/readers/inspection.ipynb #f83d888f
 @dataclass
@@ -328,8 +334,8 @@ def inspect_scene(path, # the scene's folder
     try: scene = load_scene(path, reader=reader, light=light, masks=masks)
     except InputError as e:
         return Inspection(path, None, dict(reader=(find_reader(path) or 'none') if reader == 'auto' else reader), [refusal(e)])
-    findings = [CHECKS[name](scene) for name in CHECKS]
-    return Inspection(path, scene, scene_facts(scene), [f for f in findings if f])
+    findings = [examined(CHECKS[name], scene) for name in CHECKS]
+    return Inspection(path, scene, scene_facts(scene), [f for f in dict.fromkeys(findings) if f])
 
 # %% ../../nbs/readers/inspection.ipynb #e0601c8a
 def inspection_figure(scene:Scene,
