@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENCODINGS', 'METERS', 'Camera', 'orbit', 'spherical', 'read_projection', 'write_projection', 'common_center',
-           'common_up', 'view_angle', 'camera_path', 'plot_cameras', 'Encoding', 'ProjectionEncoding',
+           'common_up', 'Placement', 'view_angle', 'camera_path', 'plot_cameras', 'Encoding', 'ProjectionEncoding',
            'SphericalEncoding', 'make_encoding', 'Measured', 'measure_camera']
 
 # %% ../nbs/01_cameras.ipynb #51041c19
@@ -277,6 +277,41 @@ def common_up(cameras, # at least one camera
     values, vectors = torch.linalg.eigh(x.T@x/len(cameras))
     if values[1] < .01: return _unit(up, "common_up: the cameras' up directions cancel out")
     return vectors[:, 0]*(1 if vectors[:, 0]@up >= 0 else -1)
+
+# %% ../nbs/01_cameras.ipynb #a4eb1ba7
+@dataclass(frozen=True)
+class Placement:
+    "Where a rig is put: `center` goes to the origin, and all lengths are multiplied by `scale`"
+    center: tuple = (0., 0., 0.) # [3], in the data set's unit
+    scale: float = 1. # new lengths over old ones
+
+    def __post_init__(self):
+        to_array(self.center, (3,), 'Placement center')
+        if not 0 < self.scale < math.inf: raise InputError(f'Placement scale: expected a positive number, found {self.scale}')
+
+    def apply(self, camera:Camera # in the data set's unit
+             )->Camera: # with the same picture
+        "The camera where the placement puts it"
+        moved = camera.t + camera.R@to_array(self.center, (3,), 'Placement center')
+        return Camera(camera.K, camera.R, self.scale*moved, camera.size)
+
+    def inverse(self, camera:Camera # placed
+               )->Camera: # in the data set's unit
+        "The camera where it was before"
+        back = camera.t/self.scale - camera.R@to_array(self.center, (3,), 'Placement center')
+        return Camera(camera.K, camera.R, back, camera.size)
+
+# %% ../nbs/01_cameras.ipynb #d088b83f
+@patch(cls_method=True)
+def unit(cls:Placement,
+         cameras, # all cameras of a rig
+         center=None, # [3] the scene's centre; where the cameras' axes meet otherwise
+        )->Placement: # `InputError` where the axes do not meet, or all cameras stand on the centre
+    "The placement that puts the centre at the origin and the cameras at a mean distance of one"
+    center = common_center(cameras) if center is None else to_array(center, (3,), 'center')
+    distance = torch.stack([(c.center - center).norm() for c in cameras]).mean().item()
+    if distance < 1e-9*max(1., center.norm().item()): raise InputError('Placement: expected cameras around the centre, found all on it')
+    return cls(tuple(center.tolist()), 1/distance)
 
 # %% ../nbs/01_cameras.ipynb #2e47a4e2
 def view_angle(a:Camera,

@@ -16,6 +16,7 @@ ModeName = Literal['object', 'scene', 'scenes', 'transfer', 'frozen']
 Schedule = Literal['constant', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial']
 Bypass = Literal['normalized', 'unconstrained', 'none']
 Tracker = Literal['tensorboard', 'wandb', 'none']
+Place = Literal['none', 'unit']
 Precision = Literal['float32', 'bfloat16', 'float16']
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
@@ -86,6 +87,7 @@ class FitConfig:
     reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
     masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
+    place: Place = 'none'               # 'unit': each scene's centre goes to the origin, mean camera distance to one
     save_every: Count = 500             # steps between checkpoints
     keep: Natural = 0                   # how many checkpoints to keep, the newest; 0: all
     original_files: bool = False        # with each checkpoint, also the original's files, such as

@@ -19,12 +19,13 @@ from fastcore.basics import GetAttr, patch
 from PIL import Image
 from torch.nn import functional as F
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from typing_extensions import TypedDict
 
 from .augmentation import check_augmentation
-from .cameras import ENCODINGS
+from .cameras import ENCODINGS, Placement
 from .configuration import FitConfig
-from .core import (InputError, decode, decode_arguments, in_short, load_state, quoted, read_log, read_yaml,
-                           save_state, write_whole)
+from .core import (InputError, decode, decode_arguments, in_short, load_state, quoted, read_json, read_log,
+                           read_yaml, save_state, write_json, write_whole)
 from .interruptions import sweep
 from .mappers import MAPPERS, Mapper, load_mapper
 from .backbones import check_device
@@ -281,7 +282,7 @@ def open_scene(
     if config.center_crop: crop_scene(scene)
     if MODES[config.mode].view and not scene.cameras:
         raise InputError(f'{scene.path}: found pictures without cameras, which mode {config.mode!r} needs')
-    return scene
+    return scene.place(config.place) if scene.cameras else scene
 
 # %% ../nbs/07_training_experiment.ipynb #be4f6542
 @patch(as_prop=True)
@@ -379,6 +380,26 @@ def open_run(
     if yaml.safe_load(text) != values: text = yaml.safe_dump(values, sort_keys=False)  # YAML folds rare kinds of line end
     with write_whole(folder/'config.yaml') as part: part.write_text(text, encoding='utf-8')
     return Run(folder)
+
+# %% ../nbs/07_training_experiment.ipynb #d009b951
+class _Placed(TypedDict):
+    center: list[float]     # [3], in the data set's unit
+    scale: float            # new lengths over old ones
+
+# %% ../nbs/07_training_experiment.ipynb #808015d3
+@patch
+def record_placements(self: Run,
+    scenes: dict,        # placeholder -> `Scene`, as they are trained on
+):  # raises `InputError` when the run began with other ones
+    "Write down how each scene was placed, where one was; a run that goes on finds its scenes where they were."
+    file, placed = self.folder/'placement.json', {k: s.placement for k, s in scenes.items() if s.placement}
+    before = decode(dict[str, _Placed], read_json(file), file) if file.is_file() else {}
+    for token, now in placed.items():
+        was = before.get(token, asdict(now))
+        if abs(now.scale/was['scale'] - 1) > 1e-6 or math.dist(now.center, was['center'])*now.scale > 1e-6:
+            raise InputError(f"{file}: {token}: the run began with center {was['center']} and scale {was['scale']}, now "
+                             f'its scene has {list(now.center)} and {now.scale}: its cameras were changed since')
+    if placed: write_json(file, {token: asdict(now) for token, now in placed.items()})
 
 # %% ../nbs/07_training_experiment.ipynb #52c4ab60
 def checkpoint_size(
@@ -516,6 +537,18 @@ def load_object_mapper(
                          f'or that of {token}')
     return objects[token]
 
+# %% ../nbs/07_training_experiment.ipynb #1c2a4dc3
+def trained_place(
+    where: str,          # a file, a folder, or a name in the registry
+    registry: str = 'view_mappers.yaml',
+):                       # `FitConfig.place` of the run that it lies in; None where it lies in none
+    "How the scenes were placed that a pretrained view mapper learned from."
+    try: path = find_view_mapper(where, registry)
+    except InputError: return None    # a mapper that is at hand
+    folder = next((d for d in (path, *path.resolve().parents) if (d/'config.yaml').is_file()), None)
+    try: return folder and Run(folder).config.place
+    except InputError: return None    # somebody else's configuration
+
 # %% ../nbs/07_training_experiment.ipynb #5b27eb2c
 FAR = 3.  # scaled camera numbers lie in [-1, 1] on the mapper's own rig
 
@@ -529,6 +562,10 @@ def check_view_mapper(
     if config.encoding and config.encoding != mapper.encoding.name:
         raise InputError(f'view_mapper {where}: found encoding {mapper.encoding.name!r}, '
                          f'expected {config.encoding!r} as the configuration says')
+    before = trained_place(where, config.registry)
+    if before not in (None, config.place):
+        raise InputError(f'view_mapper {where}: learned with place {before!r}, expected {config.place!r} as the '
+                         'configuration says')
     scaled = mapper.encoding.scale(mapper.encoding.raw(scene.cameras))
     if scaled.abs().max() > FAR:
         raise InputError(f'view_mapper {where}: made for other cameras: '

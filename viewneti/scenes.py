@@ -23,8 +23,8 @@ from PIL import Image, ImageOps
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from .cameras import Camera, Encoding, check_size, common_center, common_up, make_encoding, to_array
-from .core import InputError, PALETTE, Registry, STRICT, STYLE, explain, read_json
+from .cameras import Camera, Encoding, Placement, check_size, common_center, common_up, make_encoding, to_array
+from .core import InputError, PALETTE, Registry, STRICT, STYLE, explain, quoted, read_json
 
 # %% ../nbs/02_scenes.ipynb #4fc3e001
 PICTURE_TYPES = ('.png', '.jpg', '.jpeg', '.webp')
@@ -161,7 +161,7 @@ class Scene:
         self.name, self.path, self.reader, self.views = name, Path(path), reader, list(views)
         self.cameras, self.info = list(cameras), dict(info or {})
         own = {k: (s['train'], s['test']) for k, s in self.info.get('splits', {}).items()}
-        self.splits = dict(splits or {}) | own
+        self.splits, self.placement = dict(splits or {}) | own, None # the last is a `Placement` where the scene was moved
         self.select(None)
 
     def __repr__(self):
@@ -210,6 +210,25 @@ def encoding(self:Scene,
     "The encoding of this rig's cameras; `InputError` when the scene has no cameras"
     if not self.cameras: raise InputError(f'{self.path}: expected a scene with cameras, found none')
     return make_encoding(name, self.cameras)
+
+# %% ../nbs/02_scenes.ipynb #c1e5d163
+@patch
+def place(self:Scene,
+          how, # 'unit': the centre goes to the origin, the mean camera distance becomes one; 'none'; or a `Placement`
+         )->Scene: # itself; `InputError` for anything else, or where there is no centre
+    "Move and scale the scene's cameras"
+    if not isinstance(how, Placement) and how not in ('unit', 'none'):
+        raise InputError(f"{self.path}: place: expected 'unit', 'none' or a Placement, found {quoted(how)}")
+    if how == 'none': return self
+    if not self.cameras: raise InputError(f'{self.path}: place: expected a scene with cameras, found none')
+    if self.placement: raise InputError(f'{self.path}: place: expected a scene as it was read, found one that was placed before')
+    try: to = Placement.unit(self.cameras, self.center) if how == 'unit' else how
+    except InputError as e: raise InputError(f'{self.path}: place: {e}') from None
+    if 'center' in self.info: self.info['center'] = (to.scale*(self.center - torch.tensor(to.center).double())).tolist()
+    self.info.pop('unit', None)
+    self.placement, self.cameras = to, [to.apply(c) for c in self.cameras]
+    for v in self.views: v.calibration = v.calibration and to.apply(v.calibration)
+    return self
 
 # %% ../nbs/02_scenes.ipynb #ad39be7c
 @patch
@@ -318,6 +337,7 @@ def load_scene(path, # the scene's folder: Rectified/scan114, or the one with tr
                size=None, # (width, height) of the views' pictures; the files' own otherwise
                light=3, # DTU's light
                masks='auto', # a folder, 'auto', or 'none' to do without
+               place='none', # 'unit' to centre and scale the cameras, see `Scene.place`
               )->Scene: # `InputError` when anything that is needed is missing or wrong; no pixels are read yet
     "Open a scene, whatever its layout"
     path = Path(path)
@@ -328,7 +348,7 @@ def load_scene(path, # the scene's folder: Rectified/scan114, or the one with tr
     if size is not None: size = check_size(size)
     scene = READERS[reader].read(path, light=light, masks=masks)
     for v in scene.views: v.size = size or v.size
-    return scene.select(split)
+    return scene.place(place).select(split)
 
 # %% ../nbs/02_scenes.ipynb #1d3fc4ea
 def list_scenes(root, # a folder of scenes, such as Rectified, or the folder that holds Rectified
@@ -342,7 +362,7 @@ def list_scenes(root, # a folder of scenes, such as Rectified, or the folder tha
     return sorted(folders, key=lambda d: natural_order(d.name))
 
 # %% ../nbs/02_scenes.ipynb #59ad45f1
-#: Field of a scene's `info` -> function (scene, cameras, size) -> pictures [N,3,H,W]
+#: Field of a scene's `info` -> function (scene, cameras, size) -> pictures [N,3,H,W]; cameras as the data set has them
 RENDERERS = Registry('renderer', toy='viewneti.world.toys:true_pictures')
 
 def is_rendered(scene:Scene)->bool: # whether `true_pictures` has an answer
@@ -355,6 +375,7 @@ def true_pictures(scene:Scene,
                  ): # [N,3,H,W] in [0, 1]; None where nobody can draw the scene
     "What a scene really looks like from any camera, where that is known"
     field = next((field for field in RENDERERS if field in scene.info), None)
+    if getattr(scene, 'placement', None): cameras = [scene.placement.inverse(c) for c in cameras]
     return None if field is None else RENDERERS[field](scene, cameras, size)
 
 # %% ../nbs/02_scenes.ipynb #472f0807

@@ -356,6 +356,7 @@ def prepare(
     pictures = read_pictures(scenes, size, progress)
     data = {token: training_set(model, config, scenes[token], pictures[token], token, progress) for token in scenes}
     run, stepper = open_run(config), Stepper(model, config, learned)
+    run.record_placements(scenes)
     for token in learned: model.mappers[token].train()
     return Learning(run, model, stepper, data, run.resume(model, stepper.optimizer))
 

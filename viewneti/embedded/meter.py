@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.transforms import v2
 
-from ..cameras import Camera, spherical
+from ..cameras import Camera, Placement, spherical
 from ..core import InputError, read_tensors, step_generator, write_whole
 from .configuration import MeterConfig
 from .pretraining import Length, Pool, draw_chunk, make_pool, run_stage
@@ -730,8 +730,9 @@ def in_scene(
 ) -> Measured:           # in the scene's unit
     "The same camera in the units of an exported scene."
     c = measured.camera
-    return replace(measured, camera=Camera(c.K, c.R, c.t*UNIT, c.size), center=tuple(scene.center.tolist()),
-                   radius_error=measured.radius_error*UNIT)
+    there, placed = Camera(c.K, c.R, c.t*UNIT, c.size), scene.placement or Placement()
+    return replace(measured, camera=placed.apply(there), center=tuple(scene.center.tolist()),
+                   radius_error=measured.radius_error*UNIT*placed.scale)
 
 # %% ../../nbs/embedded/02_meter.ipynb #f683b291
 def by_network(

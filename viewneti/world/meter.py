@@ -20,7 +20,7 @@ from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..cameras import Camera, Measured, spherical
+from ..cameras import Camera, Measured, Placement, spherical
 from ..core import InputError, epoch_order, step_generator, write_whole
 from .configuration import JudgeConfig
 from .pretraining import PretrainConfig, draw_toys, make_pictures, read_pictures, run_stage
@@ -382,8 +382,9 @@ def in_scene(
 ) -> Measured:           # in the scene's unit
     "The same camera in the units of an exported scene."
     c = measured.camera
-    return replace(measured, camera=Camera(c.K, c.R, c.t*UNIT, c.size), center=tuple(scene.center.tolist()),
-                   radius_error=measured.radius_error*UNIT)
+    there, placed = Camera(c.K, c.R, c.t*UNIT, c.size), scene.placement or Placement()
+    return replace(measured, camera=placed.apply(there), center=tuple(scene.center.tolist()),
+                   radius_error=measured.radius_error*UNIT*placed.scale)
 
 # %% ../../nbs/world/02_meter.ipynb #38b3a684
 def search_in_scene(picture, scene) -> Measured:
