@@ -16,6 +16,7 @@ ModeName = Literal['object', 'scene', 'scenes', 'transfer', 'frozen']
 Schedule = Literal['constant', 'linear', 'cosine', 'polynomial']
 Bypass = Literal['normalized', 'unconstrained', 'none']
 Tracker = Literal['tensorboard', 'wandb', 'none']
+Distortion = Literal['undistort', 'ignore', 'refuse']
 Precision = Literal['float32', 'bfloat16', 'float16']
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
@@ -36,7 +37,8 @@ class FitConfig:
     folder: str = 'runs/scene'          # the run's folder
     model: str = 'tiny'                 # 'tiny', a Stable Diffusion folder, or a hub identifier
     mode: ModeName = 'scene'            # what is learned: 'object', 'scene', 'scenes', 'transfer' or 'frozen'
-    split: str = '6'                    # training views: the name of a split of the scene; mode 'object' takes all
+    split: str = ''                     # training views: the name of a split of the scene; none: the data set's own
+                                        # ('given'), or else 6; mode 'object' takes all
     steps: Count = 3000                 # optimizer steps
     batch: Batch = 3                    # pictures a batch
     accumulation: Count = 3             # batches a step
@@ -78,6 +80,7 @@ class FitConfig:
     flip: Optional[Chance] = None       # chance of mirroring a picture; None: .5 in mode 'object', else 0
     reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
+    distortion: Distortion = 'undistort'    # of lenses: 'undistort' straightens pictures, 'ignore' or 'refuse'
     masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
     save_every: Count = 500             # steps between checkpoints
     keep: Natural = 0                   # how many checkpoints to keep, the newest; 0: all

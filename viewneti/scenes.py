@@ -361,6 +361,7 @@ def own_split(path, # of a scene's folder
               reader:str='auto', # a key of `READERS`, or 'auto' to recognise the layout
              )->str: # `GIVEN`, or None
     "The split that a data set itself brings"
+    if not Path(path).is_dir(): return None
     name = find_reader(path) if reader == 'auto' else reader
     return GIVEN if GIVEN in read_info(path).get('splits', {}) or name and READERS[name].divides(Path(path)) else None
 
