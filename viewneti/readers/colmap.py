@@ -89,6 +89,8 @@ def hide_names(file:Path, # images.txt, which is rewritten with names that have 
         *words, name = line.strip().split(None, 9)
         if len(words) != 9 or not words[0].isdigit():
             raise InputError(f'{where}: expected a model of COLMAP, found something else (images.txt: {quoted(line)})')
+        try: name.encode()
+        except UnicodeEncodeError: raise InputError(f'{where}: expected names in UTF-8, found {quoted(name)}') from None
         names[int(words[0])] = name
         kept += [' '.join([*words, 'picture']), next(lines, '')]
     file.write_text('\n'.join([*kept, '']), 'utf-8', 'surrogateescape')

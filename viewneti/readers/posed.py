@@ -85,8 +85,10 @@ def posed_view(number:int, # the view's number, from 0
     if turned not in (0, 1):
         raise InputError(f'{file}: expected a picture stored upright, found one with an EXIF note to turn it, of which '
                          'its camera knows nothing; save it turned, and find its camera again')
-    if lens is not None and not lens.is_pinhole: camera = lens.straight_camera(camera)
-    view = View(name, number, file, camera, mask_file, lens=None if lens is None or lens.is_pinhole else lens)
+    if lens is not None and lens.is_pinhole: lens = None
+    try: camera = camera if lens is None else lens.straight_camera(camera)
+    except InputError as e: raise InputError(f'{file}: {e}') from None
+    view = View(name, number, file, camera, mask_file, lens=lens)
     (w, h), (W, H) = view.size, camera.size
     if abs(w*H/(h*W) - 1) > .02:
         raise InputError(f'{file}: expected the shape of its camera, {W}x{H} pixels, found {w}x{h}')
