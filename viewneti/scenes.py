@@ -407,6 +407,7 @@ def ignore_lenses(scene:Scene, # as its reader made it
                  )->Scene: # itself, with pictures as they are on disk, and a warning
     "Leave pictures bent; `InputError` for a lens that is no pinhole even so"
     bent = {id(v.calibration): v for v in scene.views if v.lens is not None}
+    said = 'ignored: ' + ', '.join(dict.fromkeys(str(v.lens) for v in bent.values()))
     for v in bent.values():
         if not v.lens.is_mild: raise InputError(f'{v.path}: distortion: expected a lens whose bending can be ignored, '
                                                 f'found {v.lens}')
@@ -414,7 +415,7 @@ def ignore_lenses(scene:Scene, # as its reader made it
     scene.cameras = [straight(c) for c in scene.cameras]
     for v in scene.views: v.calibration, v.lens = straight(v.calibration), None
     if bent:
-        scene.info['found']['distortion'] = said = scene.info['found']['distortion'].replace('straightened', 'ignored')
+        scene.info['found']['distortion'] = said
         warnings.warn(f'{scene.path}: lens distortion is {said}; cameras are not exact', stacklevel=3)
     return scene
 

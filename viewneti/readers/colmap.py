@@ -176,7 +176,7 @@ def say_models(path:Path, model:Model, others:list # the model that is read, and
     "Which model is read, and how many pictures each holds"
     say = lambda m: f"{os.path.relpath(m.folder, path)} ({m.pictures} pictures)".replace('. (', 'the folder itself (')
     said = f"{say(model)}{'; not read: ' + in_few([say(m) for m in others]) if others else ''}"
-    if any(m.folder.parent == model.folder.parent for m in others):
+    if any(m.base == model.base for m in others):
         warnings.warn(f'{path}: found several models of COLMAP, and read the largest, {said}', stacklevel=4)
     return said
 

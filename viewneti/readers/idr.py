@@ -14,7 +14,7 @@ import numpy as np
 from ..cameras import Camera, to_array
 from ..core import InputError
 from .posed import posed_scene
-from ..scenes import Reader, Scene, is_picture, natural_order, picture_size, what_lies_in
+from ..scenes import Reader, Scene, find_masks, is_picture, natural_order, picture_size, what_lies_in
 
 # %% ../../nbs/readers/idr.ipynb #2d58c7fc
 FILES = ('cameras_sphere.npz', 'cameras.npz') # the names of the archive, best first
@@ -75,12 +75,12 @@ def read_idr(path, # the folder of cameras_sphere.npz or cameras.npz, and image/
     if files is None: raise InputError(f'{file}: expected {len(told)} pictures in {path/"image"}, one a matrix, found '
                                        f'{what_lies_in(path)}')
     cameras = [idr_camera(P, picture_size(files[n]), f'{file}: world_mat_{n}') for n, (P, _) in told.items()]
-    folder = next((d for d in (path/'mask', path/'masks') if d.is_dir()), None)
-    named = in_order(folder, list(told)) if folder and masks == 'auto' else None
+    folder = find_masks(masks, [path/'mask', path/'masks'])
+    named = in_order(folder, list(told)) if folder else None     # masks may have other names
     sphere, found = next((S for _, S in told.values() if S is not None), None), dict(axes="OpenCV's, as ours")
     info = {} if sphere is None else dict(center=sphere[:3, 3].tolist())
     if sphere is not None: found['scale'] = f'as in world_mat; scale_mat has a sphere of radius {sphere[0, 0]:.4g}'
-    named = dict(enumerate((named or {}).values()))
+    masks, named = 'auto' if named else masks, dict(enumerate((named or {}).values()))
     return posed_scene(path, 'idr', list(files.values()), cameras, masks, named, found=found, info=info)
 
 # %% ../../nbs/readers/idr.ipynb #2bad2da8
