@@ -131,7 +131,7 @@ class View:
                  number:int, # the camera's number in its rig, from 0
                  path, # the picture file
                  calibration=None, # the `Camera` of the calibration file, or None
-                 mask_file=None, # where the mask should be, the picture itself for its alpha channel; None: the user wants none
+                 mask_file=None, # where the mask should be, `path` for its alpha channel; None: the user wants none
                  size=None, # (width, height) of what `image` returns; the file's own otherwise
                  lens=None, # straightens the file's pixels, such as a `Lens`; `calibration` is of what comes out
                 ):
@@ -219,7 +219,7 @@ def division(self:Scene)->str:
 # %% ../nbs/02_scenes.ipynb #34bf33f9
 @patch
 def select(self:Scene,
-           split, # the name of a split (str or int), a list of training cameras' numbers, or None for the data set's own
+           split, # the name of a split (str or int), a list of training cameras, or None for the data set's own
           )->Scene: # itself; `InputError` when there is no such split or a training picture is missing
     "Divide the views into `train` and `test`"
     views = {v.number: v for v in self.views}
@@ -366,10 +366,11 @@ def own_split(path, # of a scene's folder
     return GIVEN if GIVEN in read_info(path).get('splits', {}) or name and READERS[name].divides(Path(path)) else None
 
 # %% ../nbs/02_scenes.ipynb #9b9f2aaf
-MISSING = {'database.db': "a model, sparse/0, beside COLMAP's database.db", 'cameras.bin': 'images.bin beside cameras.bin',
-           'cameras.txt': 'images.txt beside cameras.txt', 'images.bin': 'cameras.bin beside images.bin',
-           'images.txt': 'cameras.txt beside images.txt', 'images': 'transforms.json, sparse/ or poses_bounds.npy beside '
-           'images/', 'image': 'cameras_sphere.npz beside image/', 'frames': 'transforms.json beside frames/'}
+MISSING = {'database.db': "a model, sparse/0, beside COLMAP's database.db",
+           'cameras.bin': 'images.bin beside cameras.bin', 'cameras.txt': 'images.txt beside cameras.txt',
+           'images.bin': 'cameras.bin beside images.bin', 'images.txt': 'cameras.txt beside images.txt',
+           'images': 'transforms.json, sparse/ or poses_bounds.npy beside images/',
+           'image': 'cameras_sphere.npz beside image/', 'frames': 'transforms.json beside frames/'}
 
 def is_picture(file:Path # anything in a folder
               )->bool: # whether its name says so; hidden files are none
@@ -382,7 +383,8 @@ def what_lies_in(path, # a folder
     there = sorted((f for f in Path(path).iterdir() if not f.name.startswith('.')), key=lambda f: natural_order(f.name))
     kinds = Counter(f.suffix.lower() for f in there if f.is_file())
     def said(f):
-        if f.is_file(): return f.name if kinds[f.suffix.lower()] < 3 else f'{kinds[f.suffix.lower()]} {f.suffix.lower()}'
+        kind = f.suffix.lower()
+        if f.is_file(): return f.name if kinds[kind] < 3 else f'{kinds[kind]} {kind}'
         n = sum(map(is_picture, f.iterdir())) if os.access(f, os.R_OK | os.X_OK) else 0
         return f'{f.name}/ ({n} pictures)' if n else f'{f.name}/'
     words = list(dict.fromkeys(map(said, there)))
@@ -396,7 +398,8 @@ def what_is_missing(path, # a folder that no reader knows
     inside = [d.name for d in sorted(path.iterdir()) if d.is_dir() and find_reader(d) not in (None, 'folder')]
     raw = {f.suffix.lower() for f in path.iterdir() if f.suffix.lower() in OTHER_PICTURES}
     lacks = [text for name, text in MISSING.items() if (path/name).exists()]
-    said = ([f"{inside[0]}/ is a scene, open that{f' or another of {len(inside)}' if len(inside) > 1 else ''}"] if inside else
+    more = f' or another of {len(inside)}' if len(inside) > 1 else ''
+    said = ([f'{inside[0]}/ is a scene, open that{more}'] if inside else
             [f"{', '.join(sorted(raw))} cannot be read: save them as .png or .jpg"
              + (" or pip install 'viewneti[heic]'" if raw & {'.heic', '.heif'} else '')] if raw else
             [f'missing is {lacks[0]}'] if lacks else [])

@@ -31,8 +31,8 @@ def count_pictures(file:Path # images.bin or images.txt
     return n
 
 # %% ../../nbs/readers/colmap.ipynb #fb457bfd
-PLACES = ('sparse', 'colmap/sparse', 'distorted/sparse', 'dense/sparse', 'dense/*/sparse', 'colmap', 'colmap_text', 'text',
-          'model', '.') # where models are left, best first, in folders 0, 1, ... or not
+PLACES = ('sparse', 'colmap/sparse', 'distorted/sparse', 'dense/sparse', 'dense/*/sparse', 'colmap', 'colmap_text',
+          'text', 'model', '.') # where models are left, best first, in folders 0, 1, ... or not
 
 @dataclass(frozen=True)
 class Model:
@@ -46,11 +46,12 @@ def models_in(place:Path, path:Path # a place, and the scene's folder
              )->list: # of `Model`, the largest first
     "The models in one place"
     base = place.parent if place.name == 'sparse' else place
-    folders = [place, *sorted((d for d in place.iterdir() if d.is_dir() and (place.name == 'sparse' or d.name.isdigit())),
-                              key=lambda d: natural_order(d.name))]
+    numbered = (d for d in place.iterdir() if d.is_dir() and (place.name == 'sparse' or d.name.isdigit()))
+    folders = [place, *sorted(numbered, key=lambda d: natural_order(d.name))]
     there = lambda d, kind: all((d/f'{name}.{kind}').is_file() for name in ('cameras', 'images'))
     kinds = ((d, next((k for k in ('bin', 'txt') if there(d, k)), None)) for d in folders)
-    return sorted((Model(d, k, count_pictures(d/f'images.{k}'), base) for d, k in kinds if k), key=lambda m: -m.pictures)
+    found = (Model(d, k, count_pictures(d/f'images.{k}'), base) for d, k in kinds if k)
+    return sorted(found, key=lambda m: -m.pictures)
 
 def find_models(path:Path # a scene's folder
                )->list: # of `Model`: those of the first place that has some, the largest first, then the others
@@ -164,11 +165,11 @@ def find_files(model:Model, path:Path, names:list # of the pictures
         if all(files): return files
     if any(best):
         lost = [n for n, f in zip(names, best) if f is None]
-        raise InputError(f'{where}: expected {len(names)} pictures in {place}, found {len(names) - len(lost)}; missing are '
-                         f'{in_few(lost)}')
+        raise InputError(f'{where}: expected {len(names)} pictures in {place}, found {len(names) - len(lost)}; '
+                         f'missing are {in_few(lost)}')
     named_file(path/'images', names[0], where, ask=True)     # a name that leads out of the folder
-    raise InputError(f"{where}: expected {len(names)} pictures, such as {str(path/'images'/names[0])!r}, found no such file, "
-                     f'in {path} there is {what_lies_in(path)}')
+    raise InputError(f"{where}: expected {len(names)} pictures, such as {str(path/'images'/names[0])!r}, "
+                     f'found no such file, in {path} there is {what_lies_in(path)}')
 
 # %% ../../nbs/readers/colmap.ipynb #e15a643d
 def say_models(path:Path, model:Model, others:list # the model that is read, and those that are not

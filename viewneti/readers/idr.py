@@ -31,7 +31,8 @@ def read_matrices(file:Path, # of `FILES`
     def matrix(name, rows):
         M = told.get(name)
         if M is None: return None
-        if np.shape(M) not in ((3, 4), (4, 4)): raise InputError(f'{file}: {name}: expected 4x4 numbers, found {np.shape(M)}')
+        if np.shape(M) not in ((3, 4), (4, 4)):
+            raise InputError(f'{file}: {name}: expected 4x4 numbers, found {np.shape(M)}')
         return to_array(M[:rows], (-1, 4), f'{file}: {name}').numpy()
     numbers = sorted(int(k[10:]) for k in told if k.startswith('world'))
     if not numbers: raise InputError(f'{file}: expected matrices world_mat_0, world_mat_1, ..., found none')

@@ -52,9 +52,10 @@ def pixels(self:Lens,
            directions, # [N,2]: x and y at depth 1, right and down
           )->np.ndarray: # [N,2] pixels of the bent picture
     "Where directions are seen"
-    points, none = np.insert(np.asarray(directions, float), 2, 1, axis=1), np.zeros(3)
-    if self.model in RADIAL: return cv2.projectPoints(points, none, none, self.K, self._padded(8))[0][:, 0]
-    if self.model in FISHEYE: return cv2.fisheye.projectPoints(points[:, None], none, none, self.K, self._padded(4))[0][:, 0]
+    points = np.insert(np.asarray(directions, float), 2, 1, axis=1)
+    how = (np.zeros(3), np.zeros(3), self.K)
+    if self.model in RADIAL: return cv2.projectPoints(points, *how, self._padded(8))[0][:, 0]
+    if self.model in FISHEYE: return cv2.fisheye.projectPoints(points[:, None], *how, self._padded(4))[0][:, 0]
     return self._colmap.img_from_cam(points) - .5
 
 @patch

@@ -26,7 +26,8 @@ def llff_cameras(rows, # [N,17], as in poses_bounds.npy
     for i, M in enumerate(rows[:, :15].reshape(-1, 3, 5)):
         (down, right, back, center), (h, w, f) = M[:, :4].T, M[:, 4]
         if min(h, w) < 1 or max(h, w) > 10**6 or not (h == round(h) and w == round(w)):
-            raise InputError(f"{file}: row {i}: expected a picture's height and width in column 5, found {h:g} and {w:g}")
+            raise InputError(f"{file}: row {i}: expected a picture's height and width in column 5, "
+                             f'found {h:g} and {w:g}')
         R = np.stack([right, down, -back])
         try: cameras.append(Camera([[f, 0, (w - 1)/2], [0, f, (h - 1)/2], [0, 0, 1]], R, -R@center, (int(w), int(h))))
         except InputError as e: raise InputError(f'{file}: row {i}: {e}') from None

@@ -152,5 +152,5 @@ def posed_scene(path:Path, # the scene's folder
     where = os.path.relpath(top, path)
     said |= dict(pictures=f'{len(files)} in {path.name if where == "." else where}/') | left_out(files) | (found or {})
     if bent: said['distortion'] = f'straightened: {in_few(bent)}'
-    cameras = [v.calibration for v in views]
-    return Scene(path.name, path, reader, views, cameras, posed_splits(cameras, given), (info or {}) | read_info(path), said)
+    cameras, info = [v.calibration for v in views], (info or {}) | read_info(path)
+    return Scene(path.name, path, reader, views, cameras, posed_splits(cameras, given), info, said)

@@ -127,12 +127,12 @@ class Transforms(pydantic.BaseModel, **STRICT | dict(extra='ignore')):
     def _inherit(cls, told):
         frames = told.get('frames')
         if not isinstance(frames, list): return told
-        top = {k: v for k, v in told.items() if k not in LISTS}
-        return {k: told[k] for k in LISTS if k in told} | dict(frames=[top | f if isinstance(f, dict) else f for f in frames])
+        top, lists = ({k: v for k, v in told.items() if (k in LISTS) == listed} for listed in (False, True))
+        return lists | dict(frames=[top | f if isinstance(f, dict) else f for f in frames])
 
 # %% ../../nbs/readers/transforms.ipynb #07f55831
 def read_file(file # transforms.json
-             )->tuple: # (`Transforms`, list of (file and frame for messages, `Frame`)); `InputError` names a wrong field
+             )->tuple: # (`Transforms`, list of (where, `Frame`)); `InputError` names a wrong field
     "A file and its frames"
     try: told = Transforms(**read_json(file))
     except pydantic.ValidationError as e: raise explain(e, file) from None
@@ -204,8 +204,9 @@ def read_transforms(path, # the folder of transforms.json
     lenses = [frame_lens(f, c, where) for (where, f), c in zip(frames, cameras)]
     scales = [s for s in (frame_scale(f) for _, f in frames) if s != 1]
     found = dict(axes="OpenGL's, camera to world: converted")
-    if scales: found['scale'] = (f'{len(scales)} matrices were a rotation times {min(scales):.4g}'
-                                 + (f' to {max(scales):.4g}' if max(scales) - min(scales) > 1e-4 else '') + ': divided out')
+    if scales:
+        to = f' to {max(scales):.4g}' if max(scales) - min(scales) > 1e-4 else ''
+        found['scale'] = f'{len(scales)} matrices were a rotation times {min(scales):.4g}{to}: divided out'
     given = own_division(parts, range(len(frames)))
     return posed_scene(path, 'transforms', files, cameras, masks, named, given, lenses, found)
 
