@@ -377,16 +377,18 @@ def check_model(options: CheckModelOptions):
 class CheckSceneOptions:
     "Which scene, and how it is read."
     scene: str = ''          # folder of the scene's pictures, such as data/dtu/Rectified/scan114
-    split: Optional[str] = None  # training views; none: all
-    reader: str = 'auto'     # the layout: 'dtu', 'folder', or 'auto' to recognise it
+    split: Optional[str] = None  # training views; none: the data set's own, or else all
+    reader: str = 'auto'     # the layout: 'dtu', 'transforms', 'colmap', ..., or 'auto' to recognise it
     light: str = '3'         # DTU's light
     masks: str = 'auto'      # folder of masks, 'auto', or 'none' to do without
+    distortion: str = 'undistort'  # of lenses: 'undistort' straightens pictures, 'ignore' or 'refuse'
 
 @command(CheckSceneOptions, 'scene')
 def check_scene(options: CheckSceneOptions):
     "Read everything of a scene: each picture to its end, each camera, each mask."
     from viewneti.scenes import load_scene
-    scene = load_scene(options.scene, options.split, options.reader, light=options.light, masks=options.masks)
+    scene = load_scene(options.scene, options.split, options.reader, light=options.light, masks=options.masks,
+                       distortion=options.distortion)
     scene.check()
     masked = [v for v in scene.views if v.mask_file and Path(v.mask_file).is_file() and v.mask().any()]
     sizes = sorted({'x'.join(map(str, v.size)) for v in scene.views})
@@ -395,7 +397,20 @@ def check_scene(options: CheckSceneOptions):
             ['pictures', f'{len(scene.views)} of {", ".join(sizes)} pixels'], ['cameras', str(len(scene.cameras))],
             ['masks', str(len(masked))], ['splits', ', '.join(sorted(scene.splits))],
             ['training views', numbers(scene.train)], ['test views', numbers(scene.test)]]
+    rows += [[k, text] for k, text in scene.info['found'].items() if k not in ('reader', 'pictures', 'masks')]
     print(table(rows))
+
+# %% ../nbs/12_cli.ipynb #58f3167a
+def how_read(
+    config,     # a `FitConfig`
+) -> list:      # rows of a table; `InputError` when a scene cannot be opened
+    "How the scene of a run is understood, the first of many: who trains, which model, which lens."
+    from viewneti.experiment import objects_of, open_scene, resolve
+    config = resolve(config)
+    folder, *others = objects_of(config).values()
+    scene = open_scene(config, folder)
+    said = [scene.info['found'].get(k) for k in ('division', 'models', 'distortion')]
+    return [[scene.name + (f' and {len(others)} more' if others else ''), '; '.join(filter(None, said))]]
 
 # %% ../nbs/12_cli.ipynb #5ef45917
 @command('viewneti.configuration:FitConfig', 'scene', 'the same command goes on from the step that was saved last',
@@ -404,6 +419,7 @@ def train(config):
     "Learn view tokens, of one scene or of many."
     for wing in ('checkpoints', 'configurations'): resolve_name(f'viewneti.original.{wing}')  # read its view mappers
     from viewneti.training import fit
+    print(table(how_read(config)))
     run = fit(config)
     last = run.log[-1] if run.log else {}
     print(table([['run', str(run.folder)], ['mode', run.config.mode], ['steps', str(run.last_step)],

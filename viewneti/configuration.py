@@ -17,6 +17,7 @@ Schedule = Literal['constant', 'linear', 'cosine', 'cosine_with_restarts', 'poly
 Bypass = Literal['normalized', 'unconstrained', 'none']
 Tracker = Literal['tensorboard', 'wandb', 'none']
 Place = Literal['none', 'unit']
+Distortion = Literal['undistort', 'ignore', 'refuse']
 Precision = Literal['float32', 'bfloat16', 'float16']
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
@@ -37,7 +38,8 @@ class FitConfig:
     folder: str = 'runs/scene'          # the run's folder
     model: str = 'tiny'                 # 'tiny', a Stable Diffusion folder, or a hub identifier
     mode: ModeName = 'scene'            # what is learned: 'object', 'scene', 'scenes', 'transfer' or 'frozen'
-    split: str = '6'                    # training views: the name of a split of the scene; mode 'object' takes all
+    split: str = ''                     # training views: the name of a split of the scene; none: the data set's own
+                                        # ('given'), or else 6; mode 'object' takes all
     steps: Count = 3000                 # optimizer steps
     batch: Batch = 3                    # pictures a batch
     accumulation: Count = 3             # batches a step
@@ -86,6 +88,7 @@ class FitConfig:
     flip: Optional[Chance] = None       # chance of mirroring a picture; None: .5 in mode 'object', else 0
     reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
+    distortion: Distortion = 'undistort'    # of lenses: 'undistort' straightens pictures, 'ignore' or 'refuse'
     masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
     place: Place = 'none'               # 'unit': each scene's centre goes to the origin, mean camera distance to one
     save_every: Count = 500             # steps between checkpoints

@@ -30,7 +30,8 @@ from .interruptions import sweep
 from .mappers import MAPPERS, Mapper, load_mapper
 from .backbones import check_device
 from .models import ViewNeTI, read_concepts
-from .scenes import MAX_PIXELS, READERS, Scene, View, load_scene, natural_order
+from .scenes import (GIVEN, MAX_PIXELS, READERS, Scene, View, load_scene, natural_order,
+                             own_split)
 
 # %% ../nbs/07_training_experiment.ipynb #c429ab02
 @dataclass(frozen=True)
@@ -174,6 +175,9 @@ def resolve(
         values['scenes'] = expand_folders(config.scenes)
         values['object_tokens'], values['object_words'] = match_objects(config, values['scenes'])
         values['validation_objects'] = config.validation_objects or values['object_tokens'][:1]
+    if not config.split:    # the data set's own, where every scene brings one
+        own = {own_split(folder, config.reader) for folder in (values['scenes'] if mode.many else [config.scene])}
+        values['split'] = GIVEN if own == {GIVEN} and config.mode != 'object' else '6'
     if config.prompt is None:
         values['prompt'] = (f'{config.view_token}. ' if mode.view else '') + f'A photo of a {config.object_token}'
     if config.captions is None and config.mode == 'object': values['captions'] = PHOTO_TEMPLATES
@@ -277,8 +281,9 @@ def open_scene(
 ) -> Scene:              # divided as the configuration says; `InputError` when anything is missing
     "A scene as a run sees it."
     free = config.mode == 'object' and config.reader == 'auto'     # pictures need no cameras
-    how = dict(split=None if config.mode == 'object' else config.split, reader='folder' if free else config.reader)
-    scene = load_scene(folder, light=config.light, masks=config.masks, **how)
+    split = None if config.mode == 'object' else config.split or own_split(folder, config.reader) or '6'
+    how = dict(split=split, reader='folder' if free else config.reader)
+    scene = load_scene(folder, light=config.light, masks=config.masks, distortion=config.distortion, **how)
     if config.center_crop: crop_scene(scene)
     if MODES[config.mode].view and not scene.cameras:
         raise InputError(f'{scene.path}: found pictures without cameras, which mode {config.mode!r} needs')

@@ -17,6 +17,6 @@ from . import mappers, models, originals, others, paths, plans, results, runs, r
 from .corpus import CASES, KINDS, Case, Kind, a_pickle_that_runs_code  # noqa: E402, F401
 from .running import count, run, run_cases  # noqa: E402, F401
 
-for register in (scenes.bad_data, scenes.bad_posed, runs.bad_runs, mappers.bad_mappers, plans.bad_configurations,
-                 originals.bad_original_configurations, originals.bad_originals, models.bad_models,
+for register in (scenes.bad_data, scenes.bad_posed, scenes.bad_arrays, runs.bad_runs, mappers.bad_mappers,
+                 plans.bad_configurations, originals.bad_original_configurations, originals.bad_originals, models.bad_models,
                  results.bad_results, others.bad_rest, paths.bad_paths): register()

@@ -46,6 +46,13 @@ def good_data(top):
     write_json(top/"nerf/transforms.json", dict(fl_x=K[0, 0].item(), fl_y=K[1, 1].item(), cx=K[0, 2].item() + .5,
                                                 cy=K[1, 2].item() + .5, w=32, h=24, frames=frames))
     good_colmap(top, scene)
+    for name in ("llff", "idr"): shutil.copytree(top/"nerf/images", top/name/"image")
+    (top/"llff/image").rename(top/"llff/images")
+    rows = [np.append(np.stack([c.R[1], c.R[0], -c.R[2], c.center, np.array([24, 32, c.K[0, 0]])], 1), [1, 9])
+            for c in (v.camera for v in scene.views)]
+    np.save(top/"llff/poses_bounds.npy", np.array(rows))
+    matrices = {f"world_mat_{i}": v.camera.projection.numpy() for i, v in enumerate(scene.views)}
+    np.savez(top/"idr/cameras.npz", **matrices)
 
 
 def to_opengl(camera):

@@ -1,4 +1,4 @@
-"""Scenes: calibration, scene.json, pictures and masks; transforms.json; COLMAP."""
+"""Scenes: calibration, scene.json, pictures and masks; transforms.json; COLMAP; LLFF and IDR."""
 import struct
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,6 +97,20 @@ def bad_data():
     bad_pictures("mask")
 
 
+def bad_arrays():
+    for label, file in (("LLFF", "llff/poses_bounds.npy"), ("IDR", "idr/cameras.npz")):
+        folder = file.split("/")[0]
+        kind(label, file, lambda folder=folder: open_scene(folder, masks="none"), good_scene)
+        expect(label, GONE, refused=False, blamed=folder)  # no cameras: a plain folder of pictures, or none
+    for what, rows in dict(nan=np.full((6, 17), np.nan), zero=np.zeros((6, 17)), few=np.ones((6, 16)),
+                           huge=np.full((6, 17), 1e300), words=np.array([["a"]*17]*6), objects=np.array([None]*6),
+                           fewer_rows=np.ones((5, 17))).items():
+        add("LLFF", what, lambda f, rows=rows: np.save(f, rows, allow_pickle=True))
+    for what, M in dict(nan=np.full((4, 4), np.nan), zero=np.zeros((4, 4)), three=np.eye(3), number=np.array(3.),
+                        words=np.array(["a"]), objects=np.array([None])).items():
+        add("IDR", what, lambda f, M=M: np.savez(f, **{f"world_mat_{i}": M for i in range(6)}))
+
+
 def bad_posed():
     kind("transforms.json", "nerf/transforms.json", lambda: open_scene("nerf"), good_scene, True)
     expect("transforms.json", GONE, blamed="nerf")
@@ -114,7 +128,11 @@ def bad_posed():
     for what, value in dict(nan=[[float("nan")]*4]*4, three_rows=M[:3], zero=np.zeros((4, 4)).tolist(),
                             sheared=(np.eye(4) + np.eye(4, k=1)).tolist(),
                             huge=(np.eye(4)*1e300).tolist(), text=[["1"]*4]*4).items():
-        add("transforms.json", f"matrix: {what}", edit(put(["frames", 0, "transform_matrix"], value)))
+        add("transforms.json", f"matrix: {what}", edit(put(["frames", 0, "transform_matrix"], value)),
+            refused=what != "three_rows")  # the fourth says nothing new
+    for what, value in dict(text="a", numbers=[1], nowhere=["images/none.png"]).items():
+        add("transforms.json", f"train_filenames: {what}", edit(put(["train_filenames"], value)))
+    add("transforms.json", "a strong lens", edit(lambda d: d | dict(k1=-1e6)), names="rect_")
     add("transforms.json", "an angle of 400", edit(lambda d: dict(frames=d["frames"], camera_angle_x=400)))
     add("transforms.json", "a picture twice", edit(lambda d: put(["frames", 1], d["frames"][0])(d)), refused=False)
 
@@ -140,7 +158,7 @@ def bad_posed():
                            negative="1 PINHOLE -32 24 9 9 9 9\n", nan="1 PINHOLE 32 24 nan 9 9 9\n",
                            zero="1 PINHOLE 32 24 0 0 0 0\n",
                            huge="1 PINHOLE 99999999999999999999 24 9 9 9 9\n").items():
-        add("COLMAP cameras.txt", what, text, names="sparse")
+        add("COLMAP cameras.txt", what, text, names="sparse", refused=what != "fisheye")
     for part in ("cameras", "images"):
         add(f"COLMAP {part}.bin", "2**60 entries", lambda f: rewrite(f, lambda b: struct.pack("<Q", 1 << 60) + b[8:]),
             names="sparse")

@@ -433,7 +433,7 @@ def check_run(
     start_digest = ids[run.start_from] if run.start_from else mapper_digest(config)
     model, views, seen = find_model(config), 0, []
     for folder in objects_of(config).values():
-        key = (str(folder), config.split, config.mode == 'object', config.light)
+        key = (str(folder), config.split, config.mode == 'object', config.light, config.distortion)
         if key not in scenes:
             scene = open_scene(config, folder)
             scenes[key] = scene_digest(scene), len(scene.train) + len(scene.test)

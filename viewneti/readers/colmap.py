@@ -6,21 +6,59 @@
 __all__ = ['read_colmap']
 
 # %% ../../nbs/readers/colmap.ipynb #c4e5ac94
-import os, shutil, tempfile
+import os, shutil, tempfile, warnings
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ..cameras import Camera
-from ..core import InputError
-from .posed import check_lens, named_file, posed_scene
-from ..scenes import Reader, Scene, natural_order
+from ..core import InputError, quoted
+from .lens import Lens
+from .posed import in_few, named_file, posed_scene
+from ..scenes import Reader, Scene, is_picture, natural_order, what_lies_in
+
+# %% ../../nbs/readers/colmap.ipynb #e415ac49
+def count_pictures(file:Path # images.bin or images.txt
+                  )->int: # 0 for a file that is none
+    "How many pictures a model holds, without reading it"
+    with open(file, 'rb') as f:
+        if file.suffix == '.bin': return int.from_bytes(f.read(8), 'little')
+        lines, n = (line.strip() for line in f), 0
+        for line in lines:
+            if not line or line.startswith(b'#'): continue
+            n += 1
+            next(lines, None)      # its points, which may be none
+    return n
 
 # %% ../../nbs/readers/colmap.ipynb #fb457bfd
-def find_colmap(path:Path # a scene's folder
-               ): # (folder of the model, 'bin' or 'txt'), or None
-    "Where COLMAP's model of a scene is"
+PLACES = ('sparse', 'colmap/sparse', 'distorted/sparse', 'dense/sparse', 'dense/*/sparse', 'colmap', 'colmap_text',
+          'text', 'model', '.') # where models are left, best first, in folders 0, 1, ... or not
+
+@dataclass(frozen=True)
+class Model:
+    "A model of COLMAP on disk"
+    folder:Path # of cameras.bin and images.bin
+    kind:str # 'bin' or 'txt'
+    pictures:int # how many it holds
+    base:Path # the folder beside whose `sparse` it lies, where its pictures are looked for first
+
+def models_in(place:Path, path:Path # a place, and the scene's folder
+             )->list: # of `Model`, the largest first
+    "The models in one place"
+    base = place.parent if place.name == 'sparse' else place
+    numbered = (d for d in place.iterdir() if d.is_dir() and (place.name == 'sparse' or d.name.isdigit()))
+    folders = [place, *sorted(numbered, key=lambda d: natural_order(d.name))]
     there = lambda d, kind: all((d/f'{name}.{kind}').is_file() for name in ('cameras', 'images'))
-    places = ((path/sub, kind) for sub in ('sparse/0', 'sparse') for kind in ('bin', 'txt'))
-    return next((place for place in places if there(*place)), None)
+    kinds = ((d, next((k for k in ('bin', 'txt') if there(d, k)), None)) for d in folders)
+    found = (Model(d, k, count_pictures(d/f'images.{k}'), base) for d, k in kinds if k)
+    return sorted(found, key=lambda m: -m.pictures)
+
+def find_models(path:Path # a scene's folder
+               )->list: # of `Model`: those of the first place that has some, the largest first, then the others
+    "COLMAP's models of a scene"
+    places = chain(*(sorted(path.glob(p), key=natural_order) if '*' in p else [path/p] for p in PLACES))
+    found = chain(*(models_in(p, path) for p in places if p.is_dir()))
+    return list({m.folder: m for m in reversed(list(found))}.values())[::-1]
 
 # %% ../../nbs/readers/colmap.ipynb #830e9566
 def check_colmap(file:Path, # cameras.bin or images.bin
@@ -41,6 +79,24 @@ def check_colmap(file:Path, # cameras.bin or images.bin
     if left or at != len(data):
         raise InputError(f'{file}: expected a file of COLMAP, found a damaged or truncated one of {len(data)} bytes')
 
+# %% ../../nbs/readers/colmap.ipynb #63711e57
+def hide_names(file:Path, # images.txt, which is rewritten with names that have no spaces
+               where, # the folder that it came from, for the error message
+              )->dict: # number of the image -> its name; `InputError` where a line is none
+    "Take the names out of a text model"
+    lines, names, kept = iter(file.read_text('utf-8', 'surrogateescape').split('\n')), {}, []
+    for line in lines:
+        if not line.strip() or line.lstrip().startswith('#'): continue
+        *words, name = line.strip().split(None, 9)
+        if len(words) != 9 or not words[0].isdigit():
+            raise InputError(f'{where}: expected a model of COLMAP, found something else (images.txt: {quoted(line)})')
+        try: name.encode()
+        except UnicodeEncodeError: raise InputError(f'{where}: expected names in UTF-8, found {quoted(name)}') from None
+        names[int(words[0])] = name
+        kept += [' '.join([*words, 'picture']), next(lines, '')]
+    file.write_text('\n'.join([*kept, '']), 'utf-8', 'surrogateescape')
+    return names
+
 # %% ../../nbs/readers/colmap.ipynb #b3f28ccd
 def read_colmap_model(folder:Path, # of cameras.bin and images.bin
                       kind:str='bin', # or 'txt'
@@ -55,42 +111,95 @@ def read_colmap_model(folder:Path, # of cameras.bin and images.bin
         for name in ('cameras.bin', 'images.bin'): check_colmap(folder/name, models)
     with tempfile.TemporaryDirectory() as copy:
         for name in ('cameras', 'images'): shutil.copy(folder/f'{name}.{kind}', copy)
+        names = hide_names(Path(copy)/'images.txt', folder) if kind == 'txt' else {}
         (Path(copy)/f'points3D.{kind}').write_bytes(bytes(8) if kind == 'bin' else b'')
-        try: return pycolmap.Reconstruction(copy)
+        try: found = pycolmap.Reconstruction(copy)
         except (ValueError, IndexError, RuntimeError) as e:
             said = str(e).replace(copy, str(folder))
             raise InputError(f'{folder}: expected a model of COLMAP, found something else ({said})') from None
+    for i, image in found.images.items(): image.name = names.get(i, image.name)
+    return found
+
+# %% ../../nbs/readers/colmap.ipynb #b8b6f327
+def colmap_lens(camera, # pycolmap's Camera
+                where:str, # for the error message
+               )->Lens: # `InputError` for a camera that sees all around
+    "The lens of one of COLMAP's cameras, with pixels counted from the first one's middle"
+    if camera.is_spherical():
+        raise InputError(f'{where}: camera model: expected one of a lens, found {camera.model_name!r}')
+    pick = lambda idxs: [float(camera.params[i]) for i in idxs]
+    (fx, *fy), (cx, cy) = pick(camera.focal_length_idxs()), pick(camera.principal_point_idxs())
+    return Lens(camera.model_name, (camera.width, camera.height), (fx, *(fy or [fx])), (cx - .5, cy - .5),
+                tuple(pick(camera.extra_params_idxs())))
 
 # %% ../../nbs/readers/colmap.ipynb #1ef49f17
 def colmap_camera(image, # pycolmap's Image, with its Camera
                   where:str, # for the error message
                  )->Camera: # `InputError` when it is none
     "The camera of a picture that COLMAP placed"
-    K, pose = image.camera.calibration_matrix(), image.cam_from_world().matrix()
-    K[:2, 2] -= .5
+    lens, pose = colmap_lens(image.camera, where), image.cam_from_world().matrix()
     if not image.cam_from_world().rotation.norm() > .5: # COLMAP leaves a quaternion of zeros as it is
         raise InputError(f'{where}: image {image.name!r}: expected a rotation, found a quaternion of zeros')
-    try: return Camera(K, pose[:, :3], pose[:, 3], (image.camera.width, image.camera.height))
+    try: return Camera(lens.K, pose[:, :3], pose[:, 3], (image.camera.width, image.camera.height))
     except InputError as e: raise InputError(f'{where}: image {image.name!r}: {e}') from None
 
+# %% ../../nbs/readers/colmap.ipynb #908c3afe
+FOLDERS = ('images', 'input', 'image', 'rgb', 'imgs', 'color', 'frames')
+
+def picture_folders(model:Model, path:Path # the scene's folder
+                   )->list: # of folders, best first
+    "Where the pictures of a model may be"
+    names = ('input', *FOLDERS) if model.base.name == 'distorted' else FOLDERS
+    tops = list(dict.fromkeys((model.base, path)))
+    copies = [sorted(t.glob('images_[0-9]*'), key=lambda d: natural_order(d.name)) for t in tops]
+    places = [t/n for t in tops for n in names] + list(chain(*copies)) + tops
+    return [d for d in dict.fromkeys(places) if d.is_dir()]
+
+def find_files(model:Model, path:Path, names:list # of the pictures
+              )->list: # of files; `InputError` naming the first that is missing, and what there is
+    "The pictures of a model"
+    where, best = f'{model.folder}: image', []
+    for folder in picture_folders(model, path):
+        files = [named_file(folder, n, where, ask=True) for n in names]
+        if sum(map(bool, files)) > sum(map(bool, best)): best, place = files, folder
+        if all(files): return files
+    if any(best):
+        lost = [n for n, f in zip(names, best) if f is None]
+        raise InputError(f'{where}: expected {len(names)} pictures in {place}, found {len(names) - len(lost)}; '
+                         f'missing are {in_few(lost)}')
+    named_file(path/'images', names[0], where, ask=True)     # a name that leads out of the folder
+    raise InputError(f"{where}: expected {len(names)} pictures, such as {str(path/'images'/names[0])!r}, "
+                     f'found no such file, in {path} there is {what_lies_in(path)}')
+
+# %% ../../nbs/readers/colmap.ipynb #e15a643d
+def say_models(path:Path, model:Model, others:list # the model that is read, and those that are not
+              )->str: # for `Scene.found`; a warning where there were several in one place
+    "Which model is read, and how many pictures each holds"
+    say = lambda m: f"{os.path.relpath(m.folder, path)} ({m.pictures} pictures)".replace('. (', 'the folder itself (')
+    said = f"{say(model)}{'; not read: ' + in_few([say(m) for m in others]) if others else ''}"
+    if any(m.base == model.base for m in others):
+        warnings.warn(f'{path}: found several models of COLMAP, and read the largest, {said}', stacklevel=4)
+    return said
+
 # %% ../../nbs/readers/colmap.ipynb #e08418de
-def read_colmap(path, # the folder of sparse/0 (or sparse) and images
+def read_colmap(path, # the folder of sparse/0 (or of another place in which models are left) and of the pictures
                 light=None, # ignored: such a scene has one light
                 masks='auto', # a folder; 'auto' for masks/ in the scene's folder; 'none'
                )->Scene: # views are numbered in the order of their names, lengths are in COLMAP's unit
     "Read pictures whose cameras COLMAP found"
     path = Path(os.path.abspath(path))
-    folder, kind = find_colmap(path) or (path/'sparse/0', None)
-    if kind is None: raise InputError(f'{folder}: expected a model of COLMAP, cameras.bin and images.bin, found none')
-    images = [im for im in read_colmap_model(folder, kind).images.values() if im.has_pose]
+    model, *others = find_models(path) or [None]
+    if not model: raise InputError(f'{path}: expected a model of COLMAP, sparse/0/cameras.bin and images.bin, found '
+                                   f'{what_lies_in(path)}')
+    folder, found = model.folder, dict(axes="COLMAP's, as ours; half a pixel less")
+    images = [im for im in read_colmap_model(folder, model.kind).images.values() if im.has_pose]
     if not images: raise InputError(f'{folder}: expected pictures with poses, found none')
     try: images.sort(key=lambda im: natural_order(im.name))
     except UnicodeDecodeError as e: raise InputError(f'{folder}: expected names in UTF-8, found others ({e})') from None
-    files = [named_file(path/'images', im.name, f'{folder}: image') for im in images]
-    cameras = [colmap_camera(im, folder) for im in images]
-    lens = lambda c: (c.model_name, {f'parameter {i + 1}': c.params[i] for i in c.extra_params_idxs()})
-    check_lens(folder, [lens(im.camera) for im in images])
-    return posed_scene(path, 'colmap', files, cameras, masks)
+    found['models'] = say_models(path, model, others)
+    files = find_files(model, path, [im.name for im in images])
+    cameras, lenses = [colmap_camera(im, folder) for im in images], [colmap_lens(im.camera, folder) for im in images]
+    return posed_scene(path, 'colmap', files, cameras, masks, lenses=lenses, found=found)
 
 # %% ../../nbs/readers/colmap.ipynb #78a7d898
-reader = Reader(lambda path: find_colmap(path) is not None, read_colmap)
+reader = Reader(lambda path: bool(find_models(path)), read_colmap)

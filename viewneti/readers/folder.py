@@ -6,18 +6,18 @@
 __all__ = ['read_folder']
 
 # %% ../../nbs/readers/folder.ipynb #cca93b0b
-import os
+import os, warnings
 from pathlib import Path
 
 from ..core import InputError
-from ..scenes import PICTURE_TYPES, Reader, Scene, View, find_masks, read_info
+from .posed import in_few, mask_files
+from ..scenes import OTHER_PICTURES, PICTURE_TYPES, Reader, Scene, View, is_picture, read_info, what_lies_in
 
 # %% ../../nbs/readers/folder.ipynb #32027377
 def find_pictures(path, # a folder
-                 )->list: # its png, jpg, jpeg and webp files, hidden ones left out, in order of their names
+                 )->list: # its files with an ending of `PICTURE_TYPES`, hidden ones left out, in order of their names
     "The pictures in a folder"
-    wanted = lambda f: f.suffix.lower() in PICTURE_TYPES and f.is_file() and not f.name.startswith('.')
-    return sorted(filter(wanted, Path(path).iterdir()))
+    return sorted(filter(is_picture, Path(path).iterdir()))
 
 # %% ../../nbs/readers/folder.ipynb #5a64020a
 def read_folder(path, # a folder of pictures
@@ -26,11 +26,19 @@ def read_folder(path, # a folder of pictures
                )->Scene: # without cameras; `InputError` when there are no pictures
     "Read a plain folder of pictures"
     path = Path(os.path.abspath(path))
-    files, folder = find_pictures(path), find_masks(masks, [path/'masks'])
-    if not files: raise InputError(f'{path}: expected pictures ({", ".join(PICTURE_TYPES)}), found none')
-    views = [View(f.stem, i, f, None, folder and folder/f'{f.stem}.png') for i, f in enumerate(files)]
+    files = find_pictures(path)
+    if not files:
+        raise InputError(f'{path}: expected pictures ({", ".join(PICTURE_TYPES)}), found {what_lies_in(path)}')
+    chosen, found = mask_files(path, files, [f.name for f in files], masks)
+    skipped = sorted(f.name for f in path.iterdir() if f.suffix.lower() in OTHER_PICTURES and not is_picture(f))
+    if skipped:
+        found['skipped'] = f'cannot read {in_few(skipped)}'
+        warnings.warn(f"{path}: skipped, {found['skipped']}; save them as .png or .jpg", stacklevel=3)
+    views = [View(f.stem, i, f, None, m) for i, (f, m) in enumerate(zip(files, chosen))]
+    found['pictures'] = f'{len(files)}, without cameras'
     everything = tuple(range(len(files)))
-    return Scene(path.name, path, 'folder', views, splits={'0': (everything, everything)}, info=read_info(path))
+    return Scene(path.name, path, 'folder', views, splits={'0': (everything, everything)}, info=read_info(path),
+                 found=found)
 
 # %% ../../nbs/readers/folder.ipynb #6e029580
 reader = Reader(lambda path: bool(find_pictures(path)), read_folder)

@@ -6,14 +6,17 @@
 __all__ = ['posed_scene']
 
 # %% ../../nbs/readers/posed.ipynb #74372f85
-import os, warnings
+import os
+from collections import Counter
 from pathlib import Path
 
 import torch
 
 from ..cameras import Camera
 from ..core import InputError
-from ..scenes import PICTURE_TYPES, Scene, View, exif_turn, find_masks, open_picture, read_info
+from .lens import Lens
+from ..scenes import (GIVEN, OTHER_PICTURES, PICTURE_TYPES, Scene, View, are_cut_out, exif_turn, find_masks,
+                             is_picture, natural_order, open_picture, picture_size, read_info, what_lies_in)
 
 # %% ../../nbs/readers/posed.ipynb #43319ad0
 def spread_order(cameras, # list of `Camera`
@@ -36,7 +39,7 @@ def posed_splits(cameras, # list of `Camera`, one for each picture
     "Splits 0, 1, 3, 6, 9, as far as there are pictures, and 'given'"
     everything = tuple(range(len(cameras)))
     pool, test = given or (everything, ())
-    splits = {'0': (everything, everything)} | ({'given': given} if given else {})
+    splits = {'0': (everything, everything)} | ({GIVEN: given} if given else {})
     order = [pool[i] for i in spread_order([cameras[n] for n in pool])]
     for n in (1, 3, 6, 9):
         rest = test or tuple(k for k in everything if k not in order[:n])
@@ -44,16 +47,28 @@ def posed_splits(cameras, # list of `Camera`, one for each picture
     return splits
 
 # %% ../../nbs/readers/posed.ipynb #41a32448
+def alike(file:Path, # a picture, as a file names it
+         ): # yields the files that may be meant, best first
+    "Files of that name, with an ending, or with letters of another case"
+    names = [file.name + e for e in ('', *PICTURE_TYPES)]
+    yield from (f for f in map(file.with_name, names) if f.is_file())
+    there = {f.name.lower(): f for f in sorted(file.parent.iterdir())} if file.parent.is_dir() else {}
+    yield from (there[n.lower()] for n in names if n.lower() in there and there[n.lower()].is_file())
+
+# %% ../../nbs/readers/posed.ipynb #d2795178
 def named_file(folder:Path, # the folder that the name starts from, and must stay in
                name:str, # what the file says, such as './images/frame_00001.png', or without the ending
                where:str, # which file and field says so, for the error message
+               ask:bool=False, # give None for a missing picture
               )->Path: # of the picture; `InputError` when it is missing, or outside
     "The picture that a scene's file names"
     folder = Path(os.path.abspath(folder))
-    file = Path(os.path.abspath(folder/name))
-    if folder not in file.parents: raise InputError(f'{where}: expected a file in the folder {folder}, found {name!r}')
-    found = next((f for f in (file, *(file.with_name(file.name + e) for e in PICTURE_TYPES)) if f.is_file()), None)
-    if found is None: raise InputError(f'{where}: expected the picture {str(file)!r}, found no such file')
+    files = [Path(os.path.abspath(folder/n)) for n in dict.fromkeys((name, name.replace('\\', '/')))]
+    if any(folder not in f.parents for f in files):
+        raise InputError(f'{where}: expected a file in the folder {folder}, found {name!r}')
+    found = next((g for f in files for g in alike(f)), None)
+    if found is None and not ask:
+        raise InputError(f'{where}: expected the picture {str(files[-1])!r}, found no such file')
     return found
 
 # %% ../../nbs/readers/posed.ipynb #5e2965cb
@@ -62,6 +77,7 @@ def posed_view(number:int, # the view's number, from 0
                file:Path, # its picture
                camera:Camera, # its camera, for the stored pixels
                mask_file, # where its mask should be, or None
+               lens=None, # the `Lens` that bent it, or None
               )->View: # `InputError` when picture and camera do not fit
     "A view, after a look at whether its picture can be what the camera saw"
     with open_picture(file) as picture:
@@ -69,28 +85,52 @@ def posed_view(number:int, # the view's number, from 0
     if turned not in (0, 1):
         raise InputError(f'{file}: expected a picture stored upright, found one with an EXIF note to turn it, of which '
                          'its camera knows nothing; save it turned, and find its camera again')
-    view = View(name, number, file, camera, mask_file)
+    if lens is not None and lens.is_pinhole: lens = None
+    try: camera = camera if lens is None else lens.straight_camera(camera)
+    except InputError as e: raise InputError(f'{file}: {e}') from None
+    view = View(name, number, file, camera, mask_file, lens=lens)
     (w, h), (W, H) = view.size, camera.size
     if abs(w*H/(h*W) - 1) > .02:
         raise InputError(f'{file}: expected the shape of its camera, {W}x{H} pixels, found {w}x{h}')
     return view
 
-# %% ../../nbs/readers/posed.ipynb #74b6327e
-_PINHOLES = ('SIMPLE_PINHOLE', 'PINHOLE', 'SIMPLE_RADIAL', 'RADIAL', 'OPENCV', 'FULL_OPENCV') # COLMAP's names
-
-def check_lens(where:str, # the file, for the messages
-               lenses:list, # of (model's name, dict of distortion coefficients), one for each camera
-              ):
-    "Warn that lens distortion is ignored; `InputError` for a lens that is no pinhole even without it"
-    strange = next((name for name, _ in lenses if name not in _PINHOLES), None)
-    if strange is not None:
-        raise InputError(f'{where}: camera model: expected one of {", ".join(_PINHOLES)}, found {strange!r}; '
-                         'undistort the pictures first')
-    bent = sorted({f'{k} = {x:.3g}' for _, bends in lenses for k, x in bends.items() if x})
-    if bent: warnings.warn(f'{where}: lens distortion is ignored ({", ".join(bent[:4])}{", ..." if bent[4:] else ""}); '
-                           'undistort the pictures for exact cameras', stacklevel=3)
+# %% ../../nbs/readers/posed.ipynb #2bd932da
+def mask_files(path:Path, # the scene's folder
+               files:list, # of pictures
+               names:list, # their paths in the folder of masks
+               masks='auto', # a folder, 'auto' for masks/ or mask/ in the scene's folder or what is named, or 'none'
+               named:dict=None, # number -> mask file, where the scene's file names it
+              )->tuple: # (a file or None for each picture, dict of short texts for `Scene.found`)
+    "Where the masks are"
+    folder, cut_out, chosen = find_masks(masks, [path/'masks', path/'mask']), are_cut_out(files), []
+    for i, (file, name) in enumerate(zip(files, map(Path, names))):
+        places = [folder/n for n in dict.fromkeys((name.with_suffix('.png'), f'{name}.png', name))] if folder else []
+        there = [p for p in places if p.is_file()] + [file]*(masks == 'auto' and file in cut_out)
+        own = [named[i]] if masks == 'auto' and i in (named or {}) else []
+        chosen.append(next(iter(own + there + places[:1]), None))
+    where = lambda m, file: ('the alpha channel' if m == file else f'{m.parent.name}/') if m and m.is_file() else None
+    counts = Counter(filter(None, map(where, chosen, files)))
+    found = dict(masks=', '.join(f'{n} of {len(files)} from {w}' for w, n in counts.items()) or 'none')
+    return chosen, found | (dict(background='white, where pictures are transparent') if cut_out else {})
 
 # %% ../../nbs/readers/posed.ipynb #f8497252
+def in_few(names, # list of str
+           most:int=3, # how many to write out
+          )->str: # such as 'a.png, b.png, c.png, ... (12 in all)'
+    "The first of many names"
+    return ', '.join(names[:most]) + (f', ... ({len(names)} in all)' if len(names) > most else '')
+
+def left_out(files:list, # pictures that have cameras
+            )->dict: # 'unposed', 'skipped', as in `Scene.found`
+    "What lies beside the pictures of a scene and has no part in it"
+    used = {f for f in files}
+    beside = sorted((f for d in {f.parent for f in files} for f in d.iterdir() if f not in used), key=natural_order)
+    unposed = [f.name for f in beside if is_picture(f)]
+    skipped = [f.name for f in beside if f.suffix.lower() in OTHER_PICTURES and not is_picture(f)]
+    return ((dict(unposed=f'no camera for {in_few(unposed)}') if unposed else {})
+            | (dict(skipped=f'cannot read {in_few(skipped)}') if skipped else {}))
+
+# %% ../../nbs/readers/posed.ipynb #9442a1b6
 def posed_scene(path:Path, # the scene's folder
                 reader:str, # the name of the reader that found the pictures
                 files:list, # of pictures
@@ -98,13 +138,19 @@ def posed_scene(path:Path, # the scene's folder
                 masks='auto', # a folder, 'auto' for masks/ in the scene's folder or what the file names, or 'none'
                 named:dict=None, # number -> mask file, where the scene's file names it
                 given=None, # a division that the data set brings; see `posed_splits`
+                lenses:list=None, # of `Lens`, one for each picture; none has bent anything otherwise
+                found:dict=None, # more short texts for `Scene.found`
+                info:dict=None, # more for `Scene.info`; what scene.json says comes first
                )->Scene:
     "A scene of pictures that each have a camera"
-    top, folder, views = os.path.commonpath([f.parent for f in files]), find_masks(masks, [path/'masks']), []
-    for i, (file, camera) in enumerate(zip(files, cameras)):
-        name = file.relative_to(top)
-        places = [folder/name.with_suffix('.png'), folder/f'{name}.png'] if folder else [None]
-        mask_file = next((p for p in places if p and p.is_file()), places[0])
-        if masks == 'auto': mask_file = (named or {}).get(i, mask_file)
-        views.append(posed_view(i, name.with_suffix('').as_posix(), file, camera, mask_file))
-    return Scene(path.name, path, reader, views, cameras, posed_splits(cameras, given), read_info(path))
+    top, lenses = os.path.commonpath([f.parent for f in files]), lenses or [None]*len(files)
+    names = [f.relative_to(top) for f in files]
+    chosen, said = mask_files(path, files, names, masks, named)
+    views = [posed_view(i, name.with_suffix('').as_posix(), *rest)
+             for i, (name, *rest) in enumerate(zip(names, files, cameras, chosen, lenses))]
+    bent = list(dict.fromkeys(str(v.lens) for v in views if v.lens))
+    where = os.path.relpath(top, path)
+    said |= dict(pictures=f'{len(files)} in {path.name if where == "." else where}/') | left_out(files) | (found or {})
+    if bent: said['distortion'] = f'straightened: {in_few(bent)}'
+    cameras, info = [v.calibration for v in views], (info or {}) | read_info(path)
+    return Scene(path.name, path, reader, views, cameras, posed_splits(cameras, given), info, said)

@@ -6,7 +6,7 @@
 __all__ = ['read_transforms']
 
 # %% ../../nbs/readers/transforms.ipynb #a6be55eb
-import math, os
+import math, os, warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from ..cameras import Camera
 from ..core import STRICT, InputError, explain, read_json
-from .posed import check_lens, named_file, posed_scene
+from .lens import FISHEYE, RADIAL, Lens
+from .posed import in_few, named_file, posed_scene
 from ..scenes import Reader, Scene, picture_size
 
 # %% ../../nbs/readers/transforms.ipynb #599c148e
@@ -31,18 +32,19 @@ def _whole(x):
     return int(x)
 
 def _affine(M):
+    if len(M) == 3: M = [*M, [0., 0., 0., 1.]]
     if max(abs(a - b) for a, b in zip(M[3], (0, 0, 0, 1))) > 1e-6:
         raise PydanticCustomError('affine', 'a matrix with the last row 0 0 0 1')
     return M
 
 _Pixels = Annotated[float, Field(gt=0, le=10**6), AfterValidator(_whole)]
-_Matrix = Annotated[list[_Row], Field(min_length=4, max_length=4), AfterValidator(_affine)]
+_Matrix = Annotated[list[_Row], Field(min_length=3, max_length=4), AfterValidator(_affine)]
 
 # %% ../../nbs/readers/transforms.ipynb #de031caa
 class Frame(pydantic.BaseModel, **STRICT | dict(extra='ignore')):
     "One picture of transforms.json, with what the file says of all of them"
     file_path: Annotated[str, Field(min_length=1)] # the picture, from the file's folder, perhaps without its ending
-    transform_matrix: _Matrix # 4x4, camera to world, OpenGL's axes
+    transform_matrix: _Matrix # 4x4 or 3x4, camera to world, OpenGL's axes
     mask_path: str|None = None
     w: _Pixels = None # the picture's own where there is no such field
     h: _Pixels = None
@@ -68,11 +70,31 @@ class Frame(pydantic.BaseModel, **STRICT | dict(extra='ignore')):
         if not (self.fl_x or self.camera_angle_x): raise PydanticCustomError('focal', 'a field fl_x or camera_angle_x')
         return self
 
-    @property
-    def lens(self)->tuple: # for `check_lens`
-        "The name of the lens's model, and its distortion coefficients by name"
-        bends = {k: getattr(self, k) for k in ('k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'p1', 'p2')}
-        return 'OPENCV_FISHEYE' if self.is_fisheye else self.camera_model, bends
+# %% ../../nbs/readers/transforms.ipynb #9f1c19ff
+def frame_scale(frame:Frame)->float: # 1 where the matrix holds a rotation, or none at all
+    "The number by which the axes of a frame's matrix are too long"
+    A = torch.tensor(frame.transform_matrix, dtype=torch.float64)[:3, :3]
+    scale = A.norm().item()/math.sqrt(3)
+    even = scale > 1e-6 and (A.T@A/scale**2 - torch.eye(3)).abs().max() < 1e-4
+    return scale if even and abs(scale - 1) > 1e-5 else 1.
+
+# %% ../../nbs/readers/transforms.ipynb #4b3c7207
+def frame_lens(frame:Frame,
+               camera:Camera, # of the frame
+               where:str, # the file and the frame, for the error message
+              ): # `Lens`, or None for a pinhole; `InputError` for one that the file cannot describe
+    "What bent the picture of a frame"
+    model = 'OPENCV_FISHEYE' if frame.is_fisheye else frame.camera_model
+    if model not in RADIAL + FISHEYE:
+        raise InputError(f'{where}.camera model: expected one of {", ".join(RADIAL + FISHEYE)}, found {model!r}')
+    if model in RADIAL and model != 'FULL_OPENCV' and any((frame.k4, frame.k5, frame.k6)):
+        raise InputError(f'{where}: expected k4, k5 and k6 with camera_model FULL_OPENCV, found {model!r}; programs '
+                         'disagree on what they mean there')
+    names = ('k1', 'k2', 'p1', 'p2', 'k3', 'k4', 'k5', 'k6') if model in RADIAL else ('k1', 'k2', 'k3', 'k4')
+    K, bends = camera.K, tuple(getattr(frame, k) for k in names)
+    if model in RADIAL and not any(bends): return None
+    full = 'FULL_OPENCV' if model in RADIAL else 'OPENCV_FISHEYE'
+    return Lens(full, camera.size, (K[0, 0].item(), K[1, 1].item()), (K[0, 2].item(), K[1, 2].item()), bends)
 
 # %% ../../nbs/readers/transforms.ipynb #cd5d5d87
 def frame_camera(frame:Frame,
@@ -86,36 +108,82 @@ def frame_camera(frame:Frame,
     fy = focal(frame.fl_y, frame.camera_angle_y, h) or fx
     cx, cy = (n/2 if c is None else c for c, n in ((frame.cx, w), (frame.cy, h)))
     M = torch.tensor(frame.transform_matrix, dtype=torch.float64)
-    R = (M[:3, :3]*torch.tensor([1, -1, -1])).T
+    R = (M[:3, :3]/frame_scale(frame)*torch.tensor([1, -1, -1])).T
     try: return Camera([[fx, 0, cx - .5], [0, fy, cy - .5], [0, 0, 1]], R, -R@M[:3, 3], (w, h))
     except InputError as e: raise InputError(f'{where}.transform_matrix: {e}') from None
 
 # %% ../../nbs/readers/transforms.ipynb #2199ddfe
+LISTS = ('train_filenames', 'val_filenames', 'test_filenames') # nerfstudio's
+
 class Transforms(pydantic.BaseModel, **STRICT | dict(extra='ignore')):
     "transforms.json"
     frames: Annotated[list[Frame], Field(min_length=1)]
+    train_filenames: list[str]|None = None # which frames train; their file_path
+    val_filenames: list[str]|None = None
+    test_filenames: list[str]|None = None
 
     @model_validator(mode='before')
     @classmethod
     def _inherit(cls, told):
         frames = told.get('frames')
         if not isinstance(frames, list): return told
-        return dict(frames=[told | f if isinstance(f, dict) else f for f in frames])
+        top, lists = ({k: v for k, v in told.items() if (k in LISTS) == listed} for listed in (False, True))
+        return lists | dict(frames=[top | f if isinstance(f, dict) else f for f in frames])
 
 # %% ../../nbs/readers/transforms.ipynb #07f55831
-def read_frames(file # transforms.json
-               )->list: # of (file and frame for messages, `Frame`); `InputError` names the field that is wrong
-    "The frames of a file"
-    try: frames = Transforms(**read_json(file)).frames
+def read_file(file # transforms.json
+             )->tuple: # (`Transforms`, list of (where, `Frame`)); `InputError` names a wrong field
+    "A file and its frames"
+    try: told = Transforms(**read_json(file))
     except pydantic.ValidationError as e: raise explain(e, file) from None
-    return [(f'{file}: frames.{i}', f) for i, f in enumerate(frames)]
+    return told, [(f'{file}: frames.{i}', f) for i, f in enumerate(told.frames)]
 
 # %% ../../nbs/readers/transforms.ipynb #e9cd6d2a
 def find_transforms(path:Path # a folder
-                   )->list: # transforms.json, or those of Blender's pair, or none
+                   )->list: # transforms.json, or those of Blender's files, training first; or none
     "The files of frames in a folder"
-    pair = [path/f'transforms_{k}.json' for k in ('train', 'test')]
-    return [path/'transforms.json'] if (path/'transforms.json').is_file() else [f for f in pair if f.is_file()]
+    parts = [path/f'transforms_{k}.json' for k in ('train', 'test', 'val')]
+    return [path/'transforms.json'] if (path/'transforms.json').is_file() else [f for f in parts if f.is_file()]
+
+# %% ../../nbs/readers/transforms.ipynb #bf1dc16d
+def own_division(parts:dict, # 'train', 'test', 'val' -> numbers of frames, where there is such a part
+                 everything, # all numbers
+                ): # (training views, test views), or None where nobody said
+    "The division that a data set brings"
+    train, test = parts.get('train'), parts.get('test') or parts.get('val')
+    if not (train or test): return None
+    train = train or [n for n in everything if n not in {*test, *parts.get('val', ())}]
+    test = test or [n for n in everything if n not in set(train)]
+    return (tuple(train), tuple(test)) if train and test else None
+
+def listed_parts(told:Transforms,
+                 file, # for the error message
+                )->dict: # 'train', 'test', 'val' -> numbers of frames, where the file has such a list
+    "nerfstudio's lists; `InputError` for a name that no frame has, a warning where training and test overlap"
+    plain = lambda name: os.path.normpath(name.replace('\\', '/'))
+    number, parts = {plain(f.file_path): i for i, f in enumerate(told.frames)}, {}
+    for part in ('train', 'test', 'val'):
+        names = getattr(told, f'{part}_filenames') or []
+        lost = [n for n in names if plain(n) not in number]
+        if lost: raise InputError(f'{file}: {part}_filenames: expected names that frames have, found {in_few(lost)}')
+        if names: parts[part] = list(dict.fromkeys(number[plain(n)] for n in names))
+    both = set(parts.get('train', ())) & set(parts.get('test', parts.get('val', ())))
+    if both: warnings.warn(f'{file}: {len(both)} pictures are listed both for training and for testing; '
+                           'scores of test views count them', stacklevel=4)
+    return parts
+
+# %% ../../nbs/readers/transforms.ipynb #b979a8dd
+def frame_file(path:Path, # the scene's folder
+               frame:Frame,
+               where:str, # the file and the frame, for the error message
+              )->Path: # `InputError` when it is missing, or outside
+    "The picture of a frame, or a smaller copy of it"
+    name, said = frame.file_path.replace('\\', '/').removeprefix('./'), f'{where}.file_path'
+    found = named_file(path, frame.file_path, said, ask=True)
+    if found is None and name.startswith('images/') and frame.w and frame.h:
+        copies = sorted(path.glob('images_[0-9]*'), key=lambda d: len(d.name))
+        found = next(filter(None, (named_file(path, f'{d.name}/{name[7:]}', said, ask=True) for d in copies)), None)
+    return found or named_file(path, frame.file_path, said)
 
 # %% ../../nbs/readers/transforms.ipynb #9f2d46e0
 def read_transforms(path, # the folder of transforms.json
@@ -123,18 +191,30 @@ def read_transforms(path, # the folder of transforms.json
                     masks='auto', # a folder; 'auto' for the frames' mask_path or masks/ in the scene's folder; 'none'
                    )->Scene: # views are numbered in the order of the file, lengths are in its unit
     "Read posed pictures with transforms.json (nerfstudio, instant-ngp, Blender)"
-    path = Path(os.path.abspath(path))
-    parts = [read_frames(f) for f in find_transforms(path)]
-    if not parts: raise InputError(f'{path}: expected transforms.json, or transforms_train.json, found no such file')
-    frames, split = sum(parts, []), len(parts[0])
-    files = [named_file(path, f.file_path, f'{where}.file_path') for where, f in frames]
+    path, parts, frames, given = Path(os.path.abspath(path)), {}, [], None
+    for file in find_transforms(path):
+        told, some = read_file(file)
+        parts |= listed_parts(told, file) or {file.stem[11:]: range(len(frames), len(frames) + len(some))}
+        frames += some
+    if not frames: raise InputError(f'{path}: expected transforms.json, or transforms_train.json, found no such file')
+    files = [frame_file(path, f, where) for where, f in frames]
     cameras = [frame_camera(f, picture_size(file), where) for (where, f), file in zip(frames, files)]
-    check_lens(find_transforms(path)[0], [f.lens for _, f in frames])
     named = {i: named_file(path, f.mask_path, f'{where}.mask_path')
              for i, (where, f) in enumerate(frames) if masks == 'auto' and f.mask_path}
-    numbers = tuple(range(len(frames)))
-    given = (numbers[:split], numbers[split:]) if len(parts) > 1 else None
-    return posed_scene(path, 'transforms', files, cameras, masks, named, given)
+    lenses = [frame_lens(f, c, where) for (where, f), c in zip(frames, cameras)]
+    scales = [s for s in (frame_scale(f) for _, f in frames) if s != 1]
+    found = dict(axes="OpenGL's, camera to world: converted")
+    if scales:
+        to = f' to {max(scales):.4g}' if max(scales) - min(scales) > 1e-4 else ''
+        found['scale'] = f'{len(scales)} matrices were a rotation times {min(scales):.4g}{to}: divided out'
+    given = own_division(parts, range(len(frames)))
+    return posed_scene(path, 'transforms', files, cameras, masks, named, given, lenses, found)
 
 # %% ../../nbs/readers/transforms.ipynb #abfc3931
-reader = Reader(lambda path: bool(find_transforms(path)), read_transforms)
+def divides(path:Path # a folder
+           )->bool:
+    "Does a folder bring its own division?"
+    files = find_transforms(path)
+    return len(files) > 1 or any(read_json(f).get(name) for f in files for name in LISTS)
+
+reader = Reader(lambda path: bool(find_transforms(path)), read_transforms, divides)
