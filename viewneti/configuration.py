@@ -78,7 +78,7 @@ class FitConfig:
     flip: Optional[Chance] = None       # chance of mirroring a picture; None: .5 in mode 'object', else 0
     reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
-    masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
+    masks: str = 'auto'                 # folder of masks, 'auto', 'none' or 'white'; used by the evaluation
     save_every: Count = 500             # steps between checkpoints
     keep: Natural = 0                   # how many checkpoints to keep, the newest; 0: all
     validate_every: Natural = 0         # steps between drawings of some views; 0: never
@@ -103,8 +103,9 @@ class EvalConfig:
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     steps: Count = 30           # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
-    masks: str = 'auto'         # folder of masks, 'auto', or 'none' to do without
-    background: Literal['black', 'white'] = 'black'  # what replaces the pixels outside the mask
+    masks: str = 'auto'         # folder of masks, 'auto', 'none' to do without, or 'white': missing ones count everything
+    protocol: str = 'viewneti'  # how pictures become scores: 'viewneti', 'original', 'regnerf', or one of yours
+    background: Optional[Literal['black', 'white']] = None  # outside the mask; the protocol's own if none
     size: Optional[list[int]] = None  # at which pictures are compared: width and height (400 300 in the paper)
     draw_size: Optional[list[int]] = None  # at which they are drawn
     batch_size: Count = 16      # samples in the U-Net at once
