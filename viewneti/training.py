@@ -32,28 +32,8 @@ from .core import (PALETTE, STYLE, decode, descend, epoch_order, read_json, step
 from .experiment import (MODES, FitConfig, Run, captions_for, check_view_mapper, checkpoint_size, clear_run,
                                  load_frozen, load_view_mapper, objects_of, open_run, open_scene, resolve)
 from .interruptions import StopRequest, check_room, explained, only_one, stop_requests
-from .models import ViewNeTI
+from .models import ViewNeTI, own_size
 from .scenes import Scene
-
-# %% ../nbs/07_training.ipynb #31417980
-def training_size(
-    picture: tuple,      # (width, height) of the scene's pictures
-    own: int = 64,       # the model's own side, pixels
-    multiple: int = 8,   # what one latent covers, pixels
-) -> tuple:              # (width, height)
-    "The picture's shape, with the model's own side as the longest."
-    scale = own/max(picture)
-    return tuple(max(multiple, round(x*scale/multiple)*multiple) for x in picture)
-
-# %% ../nbs/07_training.ipynb #1465dd0e
-def own_size(
-    model: ViewNeTI,
-    picture: tuple,      # (width, height) of the scene's pictures
-) -> tuple:              # (width, height)
-    "The size at which a model works with pictures of this shape."
-    _, h, w = model.latent_shape()
-    factor = model.backbone.vae_scale_factor
-    return training_size(picture, max(h, w)*factor, factor)
 
 # %% ../nbs/07_training.ipynb #055156a4
 def new_mappers(
