@@ -514,7 +514,7 @@ def opened_scene(
     masks: str,   # 'auto', 'none', 'white', or a folder of masks
 ) -> Scene:       # `InputError` naming the first file that is missing
     "The scene of an object, ready to be scored."
-    scene = open_scene(replace(run.config, masks=masks), run.objects[token])
+    scene = open_scene(replace(run.config, masks=masks), run.scene_folder(token))
     kind = masks if masks in ('none', 'white') else 'auto'
     if MODES[run.config.mode].view: describe_masks(views_to_score(scene, kind), kind)
     return scene
@@ -580,13 +580,14 @@ def evaluate_runs(
     **options,                  # fields of `EvalConfig`, which win
 ) -> dict:                      # (run's folder, step) -> results; `InputError` at the end, naming what failed
     "Evaluate many runs at many steps; one that fails does not stop the others."
-    wanted = lambda run: (run.steps or [0]) if step == 'all' else listify(run.last_step if step is None else step)
+    wanted = lambda run: (run.steps or [None]) if step == 'all' else listify(run.last_step if step is None else step)
     jobs, done, failed = [(run, n) for run in find_runs(runs) for n in wanted(run)], {}, {}
     config = config or EvalConfig(again=False)
     for i, (run, n) in enumerate(jobs, 1):
-        if progress: print(f'{i} of {len(jobs)}: {run.folder}, step {n}')
+        name = f'{run.folder}, step {n}' if run.steps else str(run.folder)
+        if progress: print(f'{i} of {len(jobs)}: {name}')
         try: done[str(run.folder), n] = evaluate(run, config, progress, **options | dict(step=n))
-        except (InputError, OSError, RuntimeError) as e: failed[f'{run.folder}, step {n}'] = e
+        except (InputError, OSError, RuntimeError) as e: failed[name] = e
     if failed:
         reasons = '\n'.join(f'  {name}: {e}' for name, e in failed.items())
         raise InputError(f'{len(failed)} of {len(jobs)} evaluations failed:\n{reasons}') from list(failed.values())[-1]

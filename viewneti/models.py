@@ -347,18 +347,6 @@ def own_size(
     factor = model.backbone.vae_scale_factor
     return training_size(picture, max(h, w)*factor, factor)
 
-# %% ../nbs/06_models.ipynb #a24c69e0
-def usual_size(
-    model,         # a `ViewNeTI`
-    cameras=None,  # list of `Camera`, or raw values, or None
-) -> tuple:        # (width, height), or None for the model's own square
-    "The size at which pictures are drawn when nobody names one."
-    shapes = [] if cameras is None or isinstance(cameras, torch.Tensor) else [
-        c.size for c in ([cameras] if isinstance(cameras, Camera) else cameras)]
-    learned = getattr(getattr(model.mappers[model.view_token], 'encoding', None), 'size', None) if model.view_token else None
-    shape = (shapes[0] if shapes else None) or model.shape or learned
-    return None if shape is None else own_size(model, shape)
-
 # %% ../nbs/06_models.ipynb #204048d9
 @patch
 def encode_steps(self: ViewNeTI,
@@ -462,7 +450,7 @@ def generate(self: ViewNeTI,
     seeds=(0,),  # S whole numbers: one picture of each view for each seed
     steps: int = 30,  # of DPM-Solver++
     guidance: float = 7.5,  # against the empty prompt; 1 means none
-    size=None,  # (width, height); if None, the shape of the cameras' pictures, the model's own side the longest
+    size=None,  # (width, height); if None, the model's own, in the shape of the pictures that were learned from
     batch_size: int = 16,  # most samples that are predicted at once, both halves of guidance counted
     progress: bool = True,  # show a bar over the steps
     callback=None,  # called after each step with (step number, latents [V, S, C, h, w])
@@ -474,8 +462,8 @@ def generate(self: ViewNeTI,
     seeds = [int(seed) for seed in ([seeds] if isinstance(seeds, int) else seeds)]
     if not seeds: raise InputError('seeds: found none, expected at least one whole number')
     self.check_prompt(prompt, cameras is not None)
-    shape = self.latent_shape(usual_size(self, cameras) if size is None else size)
-    cameras = self.raw_cameras(cameras)
+    if size is None and self.shape: size = own_size(self, self.shape)
+    cameras, shape = self.raw_cameras(cameras), self.latent_shape(size)
     V, S = 1 if cameras is None else len(cameras), len(seeds)
     scheduler = self.default_sampler()
     scheduler.set_timesteps(steps)
