@@ -22,6 +22,7 @@ from accelerate.utils import gather
 from diffusers.optimization import get_scheduler
 from fastcore.basics import patch
 from platformdirs import user_cache_path
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torchvision.utils import make_grid, save_image
 from tqdm.auto import tqdm
@@ -112,8 +113,9 @@ def kept_pictures(
     shape = 3, size[1], size[0]
     good = lambda where, about: (fits.get(where) == about and where in kept and kept[where].shape == shape
                                  and kept[where].dtype == torch.uint8)
-    found = {where: kept[where] if good(where, about) else read(v) for v, (where, about) in zip(views, keys)}
-    with contextlib.suppress(OSError):   # a full disk, or one that cannot be written
+    found = {where: kept[where] if good(where, about) else read(v).contiguous()
+             for v, (where, about) in zip(views, keys)}
+    with contextlib.suppress(OSError, SafetensorError):   # a full disk, or one that cannot be written
         if all(good(*key) for key in keys): os.utime(file)
         else:
             with write_whole(file) as part:
