@@ -177,7 +177,8 @@ def check_parts(
         name = 'scheduler_config.json' if part == 'scheduler' else 'config.json'
         need(part, (folder/part/name).is_file(), name)
         check_config(folder/part/name)
-        if part == 'scheduler': check_scheduler(read_json(folder/part/name).get('_class_name'), f'{folder}: part {part!r}')
+        if part == 'scheduler':
+            check_scheduler(read_json(folder/part/name).get('_class_name'), f'{folder}: part {part!r}')
     there = {part: weight_variants(folder/part) for part in NETWORKS if part not in given}
     known = sorted({v for found in there.values() for v in found if v})
     for part, found in there.items(): need(part, found, '*.safetensors or *.bin')

@@ -7,7 +7,8 @@ __all__ = ['WORDS', 'COMMANDS', 'GROUPS', 'TRANSLATORS', 'cell', 'table', 'UserE
            'main']
 
 # %% ../nbs/12_cli.ipynb #53672e10
-import contextlib, difflib, errno, functools, inspect, io, os, platform, re, shlex, statistics, sys, tokenize, typing, warnings
+import contextlib, difflib, errno, functools, inspect, io, os, platform, re, shlex, statistics, sys, tokenize, typing
+import warnings
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -528,7 +529,7 @@ def tell_results(
     results = {name: r for name, r in scores.get('objects', {}).items()} or {run.folder.name: scores}
     if run.config.mode != 'object': print(table(score_table(results), ['score', *results]))
     e, reason = scores['evaluation'], scores.get('test_lpips_reason')
-    if e.get('protocol'): print(f"Protocol {e['protocol']}: {e['background']} outside the masks, which are {e['masks']}")
+    if 'protocol' in e: print(f"Protocol {e['protocol']}: {e['background']} outside the masks, which are {e['masks']}")
     for note in scores['notes']: print(f'Note: {note}')
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
     print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")

@@ -103,7 +103,7 @@ class EvalConfig:
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     steps: Count = 30           # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
-    masks: str = 'auto'         # folder of masks, 'auto', 'none' to do without, or 'white': missing ones count everything
+    masks: str = 'auto'         # folder of masks, 'auto', 'none' to do without, or 'white': all white where missing
     protocol: str = 'viewneti'  # how pictures become scores: 'viewneti', 'original', 'regnerf', or one of yours
     background: Optional[Literal['black', 'white']] = None  # outside the mask; the protocol's own if none
     size: Optional[list[int]] = None  # at which pictures are compared: width and height (400 300 in the paper)

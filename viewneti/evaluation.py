@@ -429,7 +429,8 @@ def evaluate_object(
     draw_size = check_size(config.draw_size or drawing_size(model, scene), 'draw_size')
     wanted = dict(model=model.name, prompt=prompt, draw_size=list(draw_size))
     wanted = {k: wanted.get(k, asked.get(k)) for k in DRAWING}
-    file, names = Path(folder)/f'predictions-step-{config.step}.safetensors', [v.name for v in views_to_score(scene, masks)]
+    file = Path(folder)/f'predictions-step-{config.step}.safetensors'
+    names = [v.name for v in views_to_score(scene, masks)]
     before = drawn_before(file, wanted, names, damaged=config.redraw)
     if progress: say_replaced(folder, asked)
     results, pictures, truth = evaluate_views(model, scene, prompt, config, {} if config.redraw else before, network,
@@ -568,8 +569,10 @@ def find_runs(
             below = [f.parent for d in folders if d not in places for f in d.glob('**/config.yaml')]
             places += [d for d in below if (d/'checkpoints').is_dir()]
         if not places: raise InputError(f'{where}: not a run, and no folder of runs: no config.yaml was found')
-        found |= {d.resolve(): d for d in sorted(places, key=natural_order)}
-    return [Run(d) for d in found.values()]
+        opened = lambda d: where if isinstance(where, Run) else Run(d)   # a `Run` may know where its scene has moved
+        for d in sorted(places, key=natural_order):
+            if d.resolve() not in found: found[d.resolve()] = opened(d)
+    return list(found.values())
 
 # %% ../nbs/08_evaluation.ipynb #c28498a8
 def evaluate_runs(

@@ -206,7 +206,7 @@ class Run:
     "A run's folder: its configuration, its checkpoints, its log."
     def __init__(self,
         folder: str|Path,  # of a run; `InputError` when it is none
-        scene: str = '',   # where its pictures are now, if they have moved: the scene's folder, or the one that holds it
+        scene: str = '',   # where its pictures are now, if they have moved: the scene's folder, or what holds it
         model: str = '',   # where its frozen model is now, if that has moved
     ):
         self.folder, self.moved = Path(folder), dict(scene=scene, model=model)
@@ -310,8 +310,8 @@ def scene_folder(self: Run,
     if now: return str(moved_to(path, now, len(self.objects) == 1))
     found = places_of(path, self.folder)
     if not found:
-        raise InputError(f'{self.folder}: scene: found no folder {path!r}, neither from here nor from the run; if it has '
-                         'moved, --scene FOLDER says where it is now (in Python, Run(folder, scene=FOLDER))')
+        raise InputError(f'{self.folder}: scene: found no folder {path!r}, neither from here nor from the run; if it '
+                         'has moved, --scene FOLDER says where it is now (in Python, Run(folder, scene=FOLDER))')
     if len(found) > 1: warnings.warn(f'{self.folder}: scene {path} is found twice; {found[0]} is taken, not {found[1]}')
     return str(found[0])
 

@@ -236,7 +236,7 @@ class Truth:
     scene: Scene
     views: list               # the V views that are scored: training and test views, by camera number
     pictures: torch.Tensor    # [N, 3, H, W], of `candidates`
-    masks: list               # V masks [1, H, W] bool, all false where there is none; or V times None: everything counts
+    masks: list               # V masks [1, H, W] bool, all false where there is none; V times None: all counts
     background: str           # painted outside the masks: 'black' or 'white'
     training: set             # camera numbers of training views
     test: set                 # camera numbers of test views
@@ -283,7 +283,7 @@ def refuse_mask(
 # %% ../nbs/08_evaluation_metrics.ipynb #e6ecc4e1
 def views_to_score(
     scene: Scene,         # with a split
-    masks: str = 'auto',  # 'auto': all test views, or those that RegNeRF counts, have masks; 'none', 'white': not needed
+    masks: str = 'auto',  # 'auto': all test views, or those that RegNeRF counts, have masks; 'none', 'white': any
 ) -> list:                # training and test views by camera number; `InputError` naming the first missing file
     "The views of an evaluation. Looks for files and reads none."
     if masks not in ('auto', 'none', 'white'):
@@ -501,7 +501,7 @@ def retrieve(
 def retrieval_chance(
     truth: Truth,
 ) -> dict:  # retrieval_angle_chance (degrees), retrieval_training_chance (share of the pictures), retrieval_candidates
-    "The median angle over all pairs of a test view and a candidate, how often that is a training view, how many there are."
+    "The median angle over all pairs of a test view and a candidate, and what share of those are training views."
     test = [v for v in truth.views if v.number in truth.test]
     angles = camera_angles(test, truth.candidates, truth.scene.center)
     share = len(truth.training)/len(truth.candidates)

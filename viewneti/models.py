@@ -519,8 +519,9 @@ def read_shape(
     "The shape of pictures that belongs to learned words."
     file = Path(folder)/'mappers.json'
     found = read_json(file).get('shape')
-    right = found is None or isinstance(found, list) and len(found) == 2 and all(type(x) is int and 0 < x < 10**6 for x in found)
-    if not right: raise InputError(f'{file}: shape: found {quoted(found)}, expected width and height')
+    number = lambda x: type(x) is int and 0 < x < 10**6
+    if found is not None and not (isinstance(found, list) and len(found) == 2 and all(map(number, found))):
+        raise InputError(f'{file}: shape: found {quoted(found)}, expected width and height')
     return found and tuple(found)
 
 # %% ../nbs/06_models.ipynb #4cca8a5d

@@ -352,7 +352,8 @@ def prepare(
     "All that a run needs, checked."
     check_run(config)   # what can be known from the configuration and the folder comes first
     if config.view_mapper: find_view_mapper(config.view_mapper, config.registry)
-    place = lambda path: (places_of(path, config.folder) or [path])[0]
+    begun = (Path(config.folder)/'config.yaml').is_file()
+    place = lambda path: (places_of(path, config.folder) or [path])[0] if begun else path   # a new one begins here
     scenes, state = ({token: open_scene(config, place(path)) for token, path in objects_of(config).items()},
                      processes(config))
     model = load_frozen(config, str(state.device) if state.num_processes > 1 else
@@ -362,7 +363,7 @@ def prepare(
     model.shape = next(iter(scenes.values())).train[0].size
     size, stepper = tuple(config.size or own_size(model, model.shape)), Stepper(model, config, learned)
     model.latent_shape(size)
-    there = Run(config.folder) if (Path(config.folder)/'config.yaml').is_file() else None
+    there = Run(config.folder) if begun else None
     step = there.resume(model, stepper.optimizer) if there and (there.log or there.steps) else 0
     check_room(config.folder, checkpoint_size(model))
     pictures = read_pictures(scenes, size, progress)
