@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 
 from .cameras import check_size
 from .configuration import EvalConfig
-from .core import (InputError, PALETTE, STYLE, decode_arguments, quoted, read_json, read_tensors, show_pictures,
-                           write_json, write_whole)
+from .core import (InputError, PALETTE, STYLE, decode_arguments, in_short, quoted, read_json, read_tensors,
+                           show_pictures, write_json, write_whole)
 from .experiment import MODES, Run, open_scene
 from .interruptions import explained, only_one
 from .metrics import (PROTOCOLS, Truth, all_metrics, describe_masks, lpips_metric, meter_for, meter_name,
@@ -383,9 +383,10 @@ def say_replaced(
     asked: dict,   # what is going to be measured, see `asked_for`
 ):
     "Print which scores make room for others."
-    try: before = read_metrics(Path(folder)/'metrics.json')['evaluation'].get('asked') or {}
+    try: before = read_metrics(Path(folder)/'metrics.json')['evaluation'].get('asked')
     except InputError: return
-    changed = [f'{k} {before[k]}' for k in asked if k in before and before[k] != asked[k]]
+    before = before if isinstance(before, dict) else {}
+    changed = [f'{k} {in_short(before[k], 80)}' for k in asked if k in before and before[k] != asked[k]]
     if changed: print(f"{folder}: new scores replace those with {', '.join(changed)}; all drawings are kept")
 
 # %% ../nbs/08_evaluation.ipynb #92589e9c
