@@ -281,7 +281,7 @@ def find_masks(masks, # a folder; 'auto' to look for one; None or 'none' to do w
     "The folder of masks that the user means: the one that has most of them"
     if masks in (None, 'none'): return None
     if masks == 'auto': return max(map(Path, defaults), key=worth)
-    if not os.path.isdir(masks): raise InputError('masks', str(masks), "a folder, 'auto', 'none' or 'white'")
+    if not os.path.isdir(masks): raise InputError('masks', str(masks), "a folder, 'auto' or 'none'")
     return Path(masks)
 
 # %% ../nbs/02_scenes.ipynb #1263464f
