@@ -147,6 +147,17 @@ def check_config(
             if x != x or type(x) is int and abs(x) > MOST:
                 raise InputError(f'{file}: {name}: found {quoted(x)}, expected a number of at most {MOST}')
 
+# %% ../nbs/05_backbones.ipynb #9b6c380c
+def check_scheduler(
+    scheduler,  # of diffusers, or the name of its class
+    where='scheduler',  # for the message
+):
+    "Raise `InputError` for a scheduler of flow matching."
+    name = scheduler if isinstance(scheduler, str) else type(scheduler).__name__
+    if 'FlowMatch' in name:
+        raise InputError(f'{where}: found {name}, which is for models of flow matching, expected a scheduler for '
+                         'models that predict noise or v, such as DPMSolverMultistepScheduler')
+
 # %% ../nbs/05_backbones.ipynb #fe24e65c
 def check_parts(
     folder: Path,  # as diffusers writes it
@@ -166,6 +177,8 @@ def check_parts(
         name = 'scheduler_config.json' if part == 'scheduler' else 'config.json'
         need(part, (folder/part/name).is_file(), name)
         check_config(folder/part/name)
+        if part == 'scheduler':
+            check_scheduler(read_json(folder/part/name).get('_class_name'), f'{folder}: part {part!r}')
     there = {part: weight_variants(folder/part) for part in NETWORKS if part not in given}
     known = sorted({v for found in there.values() for v in found if v})
     for part, found in there.items(): need(part, found, '*.safetensors or *.bin')
@@ -227,6 +240,7 @@ class StableDiffusion(Backbone):
         unet: UNet2DConditionModel,  # frozen; its cross-attention processors are replaced
         scheduler: SchedulerMixin,
     ):
+        check_scheduler(scheduler)
         self.tokenizer, self.text_encoder, self.vae, self.unet = tokenizer, text_encoder, vae, unet
         self.scheduler = scheduler
         install_layer_attention(unet)

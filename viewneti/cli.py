@@ -7,7 +7,8 @@ __all__ = ['WORDS', 'COMMANDS', 'GROUPS', 'TRANSLATORS', 'cell', 'table', 'UserE
            'main']
 
 # %% ../nbs/12_cli.ipynb #53672e10
-import contextlib, difflib, errno, functools, inspect, io, os, platform, re, statistics, sys, tokenize, typing
+import contextlib, difflib, errno, functools, inspect, io, os, platform, re, shlex, statistics, sys, tokenize, typing
+import warnings
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -294,6 +295,15 @@ def understand(
     ready = resolve_name(translate)(words[1:]) if translate else None
     return parse(words, app) if ready is None else (resolve_name(COMMANDS[words[0]]), dict(ready=ready))
 
+# %% ../nbs/12_cli.ipynb #c067fcbc
+@contextlib.contextmanager
+def plain_warnings():
+    "Warnings as one line, without the line of the program from which they come."
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *where: f"viewneti: {' '.join(str(message).split())}\n"
+    try: yield
+    finally: warnings.formatwarning = before
+
 # %% ../nbs/12_cli.ipynb #bf3d59ba
 def main(
     argv: list = None,  # words of the command line; the process's own otherwise
@@ -302,8 +312,9 @@ def main(
     words, command = list(sys.argv[1:] if argv is None else argv), None
     for library in ('TRANSFORMERS', 'DIFFUSERS'): os.environ.setdefault(f'{library}_VERBOSITY', 'error')
     try:
-        command, given = understand(words)
-        command(**given)
+        with plain_warnings():
+            command, given = understand(words)
+            command(**given)
         sys.stdout.flush()
         return 0
     except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
@@ -424,7 +435,7 @@ def train(config):
     last = run.log[-1] if run.log else {}
     print(table([['run', str(run.folder)], ['mode', run.config.mode], ['steps', str(run.last_step)],
                  ['loss', cell(last.get('loss'))], ['mappers', str(run.checkpoint())]]))
-    print(f'Next: viewneti evaluate {run.folder}')
+    print(f'Next: {shlex.join(["viewneti", "evaluate", str(run.folder)])}')
 
 # %% ../nbs/12_cli.ipynb #e0c6bb2c
 def chosen_cameras(
@@ -477,11 +488,13 @@ class GenerateOptions:
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     steps: int = 30             # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
-    size: Optional[list[int]] = None  # of the pictures: one number, or width and height; the model's own if none
+    size: Optional[list[int]] = None  # of the pictures: one number, or width and height; as `evaluate` draws if none
     step: Optional[int] = None  # of the training, whose mappers are used; the last one if none
     folder: str = ''            # where the pictures go; generated/ in the run's folder, if empty
     object: Optional[str] = None  # which of a run's objects, such as <scan9>; the only one if none
     truncation: Optional[int] = None  # use so many hidden numbers of a mapper trained with nested dropout; all if none
+    scene: str = ''             # where the run's pictures are now, if they have moved: the scene, or what holds it
+    model: str = ''             # where its frozen model is now, if that has moved
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
 
 # %% ../nbs/12_cli.ipynb #c728d175
@@ -509,15 +522,18 @@ def save_pictures(
 def generate(options: GenerateOptions):
     "Draw a trained scene from cameras of your choice."
     from viewneti.core import write_json
+    from viewneti.evaluation import drawing_size
     from viewneti.training import Run
-    run = Run(options.run)
+    run = Run(options.run, options.scene, options.model)
     prompt, token = options.prompt or run.prompt_for(options.object), run.config.view_token
     free = token not in prompt and not options.views and not options.path
-    chosen = [('no-view', None, None)]
-    if not free: chosen = chosen_cameras(run.load_scene(options.object), options.views or ['test'], options.path)
+    chosen, scene, size = [('no-view', None, None)], None, width_height(options.size)
+    if not free:
+        scene = run.load_scene(options.object)
+        chosen = chosen_cameras(scene, options.views or ['test'], options.path)
     cameras = None if free else [c for _, c, _ in chosen]
     model = run.load_model(options.step, None if options.device == 'auto' else options.device)
-    size = width_height(options.size)
+    if scene and not size: size = drawing_size(model, scene)   # in the shape of this object's own pictures
     pictures = model.generate(prompt, cameras, options.seeds, options.steps, options.guidance, size,
                               truncation=options.truncation)
     folder = Path(options.folder or run.folder/'generated')
@@ -535,6 +551,8 @@ class EvaluateOptions(EvalConfig):
     "What is measured, and how the pictures for it are drawn."
     run: str = ''               # folder of a run, or a pattern such as 'results/scan*' for many
     all_steps: bool = False     # every step that was saved, one after the other
+    scene: str = ''             # where the run's pictures are now, if they have moved: the scene, or what holds it
+    model: str = ''             # where its frozen model is now, if that has moved
     again: bool = False         # also what was measured just so before
 
 
@@ -548,7 +566,9 @@ def tell_results(
     folder = run.folder/'evaluation'
     results = {name: r for name, r in scores.get('objects', {}).items()} or {run.folder.name: scores}
     if run.config.mode != 'object': print(table(score_table(results), ['score', *results]))
-    reason = scores.get('test_lpips_reason')
+    e, reason = scores['evaluation'], scores.get('test_lpips_reason')
+    if 'protocol' in e: print(f"Protocol {e['protocol']}: {e['background']} outside the masks, which are {e['masks']}")
+    for note in scores['notes']: print(f'Note: {note}')
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; --download_lpips true fetches them")
     print(f"To look at: {folder/scores['files']['grids'][0]}\nFor programs: {folder/'metrics.json'}")
     if 'pt' in scores['files']: print(f"For torch.load: {scores['files']['pt']}")
@@ -558,13 +578,16 @@ def tell_results(
 def evaluate(options: EvaluateOptions):
     "Draw the test views of runs and compare them with the truth."
     from viewneti.evaluation import evaluate, evaluate_runs, find_runs
+    from viewneti.experiment import Run
     settings = asdict(options) | dict(size=width_height(options.size), draw_size=width_height(options.draw_size))
     runs, step, every = find_runs(settings.pop('run')), settings.pop('step'), settings.pop('all_steps')
+    runs = [Run(r.folder, settings['scene'], settings['model']) for r in runs]
+    for name in ('scene', 'model'): del settings[name]
     if len(runs) == 1 and not every: found = {(str(runs[0].folder), step): evaluate(runs[0], step=step, **settings)}
     else: found = evaluate_runs(runs, 'all' if every else step, **settings)
     last = {folder: scores for (folder, _), scores in found.items()}
     for run in runs: tell_results(run, last[str(run.folder)])
-    if len(found) > 1: print(f'Next: viewneti summarize {options.run}')
+    if len(found) > 1: print(f'Next: {shlex.join(["viewneti", "summarize", options.run])}')
 
 # %% ../nbs/12_cli.ipynb #9992f95a
 @dataclass
@@ -593,6 +616,8 @@ class ManifoldOptions:
     guidance: float = 7.5           # strength of the prompt; 1 for none
     steps: int = 8                  # of the sampler: enough for the embedded model, 20 or more for Stable Diffusion
     seed: int = 0                   # of the noise, and of random cameras
+    scene: str = ''             # where the run's pictures are now, if they have moved: the scene, or what holds it
+    model: str = ''             # where its frozen model is now, if that has moved
     device: str = 'auto'            # 'cpu', 'cuda' or 'auto'
 
 # %% ../nbs/12_cli.ipynb #6d36ba3a
@@ -618,7 +643,7 @@ def manifold(options: ManifoldOptions):
     "Measure the surface of a run's view tokens, and where in the frozen model the view lives."
     from viewneti.experiment import Run
     from viewneti.steering import study
-    run = Run(options.run)
+    run = Run(options.run, options.scene, options.model)
     folder = Path(options.folder or run.folder/'manifold')
     device = None if options.device == 'auto' else options.device
     asked = {k: getattr(options, k) for k in ('steps', 'guidance', 'seed')}
@@ -640,6 +665,8 @@ class ExploreOptions:
     seed: int = 0           # of the noise
     port: int = 8866        # of the server, or the next one that is free
     browser: bool = True    # open it
+    scene: str = ''             # where the run's pictures are now, if they have moved: the scene, or what holds it
+    model: str = ''             # where its frozen model is now, if that has moved
     device: str = 'auto'    # 'cpu', 'cuda' or 'auto'
 
 # %% ../nbs/12_cli.ipynb #3fd78048
@@ -652,8 +679,9 @@ def explorer_notebook(
     told = {k: v for k, v in asdict(options).items() if k in ('object', 'guidance', 'steps', 'seed')}
     told['device'] = None if options.device == 'auto' else options.device
     run = 'example_run()' if options.run == 'example' else repr(options.run)
+    if options.scene or options.model: run = f'Run({run}, {options.scene!r}, {options.model!r})'
     code = (f'import os\nos.chdir({os.getcwd()!r})\nfrom viewneti.world.example import example_run\n'
-            f'from viewneti.explorer import explore\nexplore({run}, **{told!r})')
+            f'from viewneti.experiment import Run\nfrom viewneti.explorer import explore\nexplore({run}, **{told!r})')
     cell = dict(cell_type='code', id='explorer', metadata={}, source=code, outputs=[], execution_count=None)
     spec = dict(name='python3', display_name='Python 3', language='python')
     file = Path(folder)/'explorer.ipynb'
@@ -667,7 +695,8 @@ def explore(options: ExploreOptions):
     import subprocess, tempfile
     from importlib.util import find_spec
     from viewneti.experiment import Run
-    run = resolve_name('viewneti.world.example:example_run')() if options.run == 'example' else Run(options.run)
+    run = resolve_name('viewneti.world.example:example_run')() if options.run == 'example' else Run(
+        options.run, options.scene, options.model)
     if options.object or len(run.objects) == 1: run.pick_object(options.object)
     run.checkpoint()
     if options.html:

@@ -89,7 +89,7 @@ class FitConfig:
     reader: str = 'auto'                # of the scenes: a name in `viewneti.scenes.READERS`, or 'auto'
     light: str = '3'                    # DTU's light
     distortion: Distortion = 'undistort'    # of lenses: 'undistort' straightens pictures, 'ignore' or 'refuse'
-    masks: str = 'auto'                 # folder of masks, 'auto' or 'none'; used by the evaluation
+    masks: str = 'auto'                 # folder of masks, 'auto', 'none' or 'white'; used by the evaluation
     place: Place = 'none'               # 'unit': each scene's centre goes to the origin, mean camera distance to one
     save_every: Count = 500             # steps between checkpoints
     keep: Natural = 0                   # how many checkpoints to keep, the newest; 0: all
@@ -119,8 +119,9 @@ class EvalConfig:
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     steps: Count = 30           # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
-    masks: str = 'auto'         # folder of masks, 'auto', or 'none' to do without
-    background: Literal['black', 'white'] = 'black'  # what replaces the pixels outside the mask
+    masks: str = 'auto'         # folder of masks, 'auto', 'none' to do without, or 'white': all white where missing
+    protocol: str = 'viewneti'  # how pictures become scores: 'viewneti', 'original', 'regnerf', or one of yours
+    background: Optional[Literal['black', 'white']] = None  # outside the mask; the protocol's own if none
     size: Optional[list[int]] = None  # at which pictures are compared: width and height (400 300 in the paper)
     draw_size: Optional[list[int]] = None  # at which they are drawn
     batch_size: Count = 16      # samples in the U-Net at once

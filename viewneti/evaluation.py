@@ -7,7 +7,7 @@ __all__ = ['picture_grid', 'load_predictions', 'read_metrics', 'read_results', '
            'evaluate_runs']
 
 # %% ../nbs/08_evaluation.ipynb #f38f7485
-import glob, hashlib, io, json, math, re, time
+import glob, hashlib, io, json, math, os, re, time
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -23,15 +23,14 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from .cameras import check_size
 from .configuration import EvalConfig
-from .core import (InputError, PALETTE, STYLE, decode_arguments, quoted, read_json, read_tensors, show_pictures,
-                           write_json, write_whole)
+from .core import (InputError, PALETTE, STYLE, decode_arguments, in_short, quoted, read_json, read_tensors,
+                           show_pictures, write_json, write_whole)
 from .experiment import MODES, Run, open_scene
 from .interruptions import explained, only_one
-from .metrics import (Truth, all_metrics, describe_masks, lpips_metric, meter_for, meter_name, missing_lpips,
-                              read_truth, resize_pictures, score_views, summarize_views, to_bytes, views_to_score)
-from .models import ViewNeTI, read_concepts
+from .metrics import (PROTOCOLS, Truth, all_metrics, describe_masks, lpips_metric, meter_for, meter_name,
+                              missing_lpips, read_truth, score_views, summarize_views, to_bytes, views_to_score)
+from .models import ViewNeTI, own_size, read_concepts
 from .scenes import Scene, natural_order
-from .training import own_size
 
 # %% ../nbs/08_evaluation.ipynb #95d86019
 @torch.no_grad()
@@ -44,7 +43,8 @@ def reconstruct(
     "The scored views, encoded (to the latents' mean) and decoded."
     parts = [truth.views[i:i+batch] for i in range(0, len(truth.views), batch)]
     encode = lambda part: model.latent_distribution(torch.stack([v.image(draw_size) for v in part]))[0]
-    return resize_pictures(to_bytes(torch.cat([model.decode_latents(encode(part)) for part in parts])), truth.size)
+    decoded = torch.cat([model.decode_latents(encode(part)) for part in parts])
+    return PROTOCOLS[truth.protocol].resize(to_bytes(decoded), truth.size)
 
 # %% ../nbs/08_evaluation.ipynb #cb316a1f
 def drawing_size(
@@ -75,7 +75,7 @@ def checked_config(
     lists = {k: listify(values[k]) for k in ('seeds', 'objects', 'size', 'draw_size') if values[k] is not None}
     meter, plain = values['meter'], dict(masks=str(values['masks']), device=values['device'] or 'auto')
     values = decode_arguments(EvalConfig, values | lists | plain | (dict(meter='auto') if callable(meter) else {}))
-    seeds = values['seeds']
+    seeds, _ = values['seeds'], PROTOCOLS[values['protocol']]
     if len(set(seeds)) < max(1, len(seeds)): raise InputError(f'seeds: found {seeds}, expected different whole numbers')
     return EvalConfig(**values | dict(meter=meter))
 
@@ -84,8 +84,8 @@ def evaluate_views(
     model: ViewNeTI,            # with its mappers
     scene: Scene,               # with a split
     prompt: str,                # with the placeholder that takes the camera
-    config: EvalConfig = None,  # of masks, 'auto' or 'none': a scene has its masks
-    pictures: torch.Tensor = None,  # [V, S, 3, h, w] uint8, drawn before with these settings; None: draw them
+    config: EvalConfig = None,  # of masks, 'auto', 'none' or 'white': a scene has its masks
+    before: dict = {},          # seed -> [V, 3, h, w] uint8, drawn before with these settings; other seeds are drawn
     network=None,               # what `lpips_metric` returned
     progress: bool = True,
     **options,                  # fields of `EvalConfig`: seeds, steps, guidance, ...
@@ -93,19 +93,21 @@ def evaluate_views(
     "Draw all training and test views of a scene, and score them."
     c = checked_config(config, options)
     draw_size, meter = check_size(c.draw_size or drawing_size(model, scene), 'draw_size'), meter_for(scene, c.meter)
-    truth = read_truth(scene, c.size or metric_size(scene, draw_size), c.masks, c.background,
+    truth = read_truth(scene, c.size or metric_size(scene, draw_size), c.masks, c.background, c.protocol, draw_size,
                        network=network, retrieval=c.retrieval, meter=meter)
     masked = describe_masks(truth.views, c.masks)
-    start, cameras = time.monotonic(), [v.calibration for v in truth.views]
-    if pictures is None: pictures = to_bytes(model.generate(prompt, cameras, c.seeds, c.steps, c.guidance, draw_size,
-                                                            c.batch_size, progress))
-    middle = time.monotonic()
-    resized = resize_pictures(pictures.flatten(0, 1), truth.size).unflatten(0, pictures.shape[:2])
+    start, new = time.monotonic(), [s for s in c.seeds if s not in before]
+    drawn = model.generate(prompt, [v.calibration for v in truth.views], new, c.steps, c.guidance, draw_size,
+                           c.batch_size, progress) if new else None
+    of = before | (dict(zip(new, to_bytes(drawn).unbind(1))) if new else {})
+    middle, pictures = time.monotonic(), torch.stack([of[s] for s in c.seeds], 1)
+    resized = PROTOCOLS[c.protocol].resize(pictures.flatten(0, 1), truth.size).unflatten(0, pictures.shape[:2])
     rows = score_views(truth, resized, c.seeds, reconstruct(model, truth, draw_size), progress)
     seconds = dict(drawing=round(middle - start, 2), scoring=round(time.monotonic() - middle, 2))
     about = dict(scene=scene.name, split=scene.split, missing_views=scene.missing, model=model.name, prompt=prompt,
-                 seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, background=c.background,
-                 size=list(truth.size), draw_size=list(draw_size), meter=meter_name(meter)) | masked
+                 seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, protocol=c.protocol,
+                 background=truth.background, size=list(truth.size), draw_size=list(draw_size),
+                 meter=meter_name(meter)) | masked
     return dict(evaluation=about) | summarize_views(rows, truth) | dict(seconds=seconds, views=rows), pictures, truth
 
 # %% ../nbs/08_evaluation.ipynb #41be5152
@@ -189,6 +191,7 @@ def save_predictions(
 # %% ../nbs/08_evaluation.ipynb #b7972d1b
 def load_predictions(
     path,        # written by `save_predictions`
+    seeds=None,  # only of these, in their order; None: all, those of the last evaluation first
 ) -> tuple:      # pictures [V, S, 3, H, W] uint8, a dict with views, numbers, seeds; `InputError` if it is no such file
     "Read pictures back."
     about, tensors = read_tensors(path)
@@ -203,7 +206,39 @@ def load_predictions(
     views = len(pictures[0])
     if any(len(x) not in (0, views) for x in names[:2]):
         wrong(f'found {views} pictures a seed, and {len(names[0])} views')
-    return torch.stack(pictures, 1), about
+    for s in seeds or []:
+        if s not in about['seeds']: raise InputError(f'{path}: found seeds {quoted(about["seeds"])}, expected {s} too')
+    wanted = about['seeds'] if seeds is None else list(seeds)
+    return torch.stack([pictures[about['seeds'].index(s)] for s in wanted], 1), about | dict(seeds=wanted)
+
+# %% ../nbs/08_evaluation.ipynb #09ba8e7a
+DRAWING = ('model', 'prompt', 'sampler_steps', 'guidance', 'draw_size', 'checkpoint')  # what pictures depend on
+
+def drawn_with(
+    about: dict,  # what `load_predictions` tells of a file
+) -> tuple:       # a value for each name in `DRAWING`, or None; names of views
+    "The settings of drawings."
+    settings = about.get('evaluation')
+    return {k: settings.get(k) for k in DRAWING} if isinstance(settings, dict) else None, about['views']
+
+def aside(
+    file,           # of predictions
+    wanted: dict,   # a value for each name in `DRAWING`
+    views: list,    # V names of views
+) -> Path:
+    "Where drawings with these settings are while the file of predictions holds others."
+    digest = hashlib.sha256(json.dumps([wanted, views], sort_keys=True).encode()).hexdigest()[:8]
+    return Path(file).with_name(f'{Path(file).stem}-{digest}.safetensors'.replace('predictions', 'drawings', 1))
+
+def keep_drawings(
+    file,           # of predictions, about to be written
+    wanted: dict,   # a value for each name in `DRAWING`, of what will be written
+    views: list,    # V names of views
+):
+    "Set drawings aside that were made with other settings."
+    try: before = drawn_with(load_predictions(file)[1])
+    except InputError: return   # there is none, or nobody can read it
+    if before != (wanted, views): os.replace(file, aside(file, *before))
 
 # %% ../nbs/08_evaluation.ipynb #5fa15542
 def without_infinity(
@@ -218,11 +253,13 @@ def without_infinity(
 def finish_results(
     results: dict,  # of `evaluate_views`, with infinities
 ) -> dict:          # without them, and with a list of notes
-    "Results as they are written, with a note for each average that JSON cannot hold, and one on recomputed masks."
-    infinite = [k for k, v in results.items() if v == math.inf]
+    "Results as they are written, with a note for each average that JSON cannot hold, and notes on masks."
+    infinite, e = [k for k, v in results.items() if v == math.inf], results.get('evaluation', {})
     notes = [f'{k} is infinite and written as null: a picture equals the truth' for k in infinite]
-    masks_note = results.get('evaluation', {}).get('masks_note')
-    if masks_note: notes.append(f'the masks were recomputed: {masks_note}')
+    if e.get('masks_note'): notes.append(f"the masks were recomputed: {e['masks_note']}")
+    if e.get('masks') == 'white':
+        notes.append(f"masks of views {e['masks_missing']} are missing and count everything, as the original has it")
+    notes += [f'{part} views: {reason}' for part in ('test', 'train') if (reason := results.get(f'{part}_reason'))]
     return without_infinity(results) | dict(notes=notes)
 
 # %% ../nbs/08_evaluation.ipynb #9adf648e
@@ -232,6 +269,7 @@ def write_results(
     pictures: torch.Tensor,  # [V, S, 3, h, w] uint8, as drawn
     truth: Truth,
     step: int,               # of the run
+    others: dict = {},       # seed -> [V, 3, h, w] uint8, drawn before with the same settings and not asked for now
 ) -> dict:                   # the results as they stand in metrics.json
     "Write predictions, grids and, last, metrics.json."
     folder, e = Path(folder), results['evaluation']
@@ -239,10 +277,14 @@ def write_results(
     for old in folder.glob('grid-seed-*.png'): old.unlink()
     files = dict(predictions=f'predictions-step-{step}.safetensors', grids=[f'grid-seed-{s}.png' for s in e['seeds']])
     about = {k: v for k, v in e.items() if k != 'seeds'}
-    save_predictions(folder/files['predictions'], pictures, truth.views, e['seeds'], step=step, evaluation=about)
+    file, names, wanted = folder/files['predictions'], [v.name for v in truth.views], {k: e.get(k) for k in DRAWING}
+    keep_drawings(file, wanted, names)
+    kept = torch.cat([pictures, *(x[:, None] for x in others.values())], 1)
+    save_predictions(file, kept, truth.views, [*e['seeds'], *others], step=step, evaluation=about)
+    aside(file, wanted, names).unlink(missing_ok=True)   # what it held is in the file again
     for j, name in enumerate(files['grids']):
         title = f"{e['scene']}, step {step}, seed {e['seeds'][j]}"
-        drawn = resize_pictures(pictures[:, j], truth.size)
+        drawn = PROTOCOLS[truth.protocol].resize(pictures[:, j], truth.size)
         draw_grid_file(folder/name, truth, drawn, results['views'], j, title=title)
     results = finish_results(dict(step=step) | results | dict(files=files))
     write_json(folder/'metrics.json', results)
@@ -329,20 +371,32 @@ def checkpoint_digest(
     return digest.hexdigest()[:16]
 
 # %% ../nbs/08_evaluation.ipynb #3e1f507b
-DRAWING = ('model', 'prompt', 'sampler_steps', 'guidance', 'draw_size', 'checkpoint')  # what pictures depend on
-
 def drawn_before(
     file,           # of predictions, if there is one
     wanted: dict,   # a value for each name in `DRAWING`
     views: list,    # V names of views
-    seeds: list,    # S whole numbers
-):                  # pictures [V, S, 3, h, w] uint8, or None
-    "Pictures that were drawn with just these settings."
-    if not Path(file).is_file(): return None
-    pictures, about = load_predictions(file)
-    settings = about.get('evaluation')
-    before = {k: settings.get(k) for k in DRAWING} if isinstance(settings, dict) else None
-    return pictures if (before, about['views'], about['seeds']) == (wanted, views, list(seeds)) else None
+    damaged: bool = False,  # pass over files that cannot be read
+) -> dict:          # seed -> pictures [V, 3, h, w] uint8; `InputError` naming a file that cannot be read
+    "Pictures that were drawn with just these settings, whatever was drawn since."
+    found = {}
+    for f in filter(Path.is_file, (aside(file, wanted, views), Path(file))):
+        try: pictures, about = load_predictions(f)
+        except InputError:
+            if damaged: continue
+            raise
+        if drawn_with(about) == (wanted, views): found |= dict(zip(about['seeds'], pictures.unbind(1)))
+    return found
+
+def say_replaced(
+    folder,        # of an object's results
+    asked: dict,   # what is going to be measured, see `asked_for`
+):
+    "Print which scores make room for others."
+    try: before = read_metrics(Path(folder)/'metrics.json')['evaluation'].get('asked')
+    except InputError: return
+    before = before if isinstance(before, dict) else {}
+    changed = [f'{k} {in_short(before[k], 80)}' for k in asked if k in before and before[k] != asked[k]]
+    if changed: print(f"{folder}: new scores replace those with {', '.join(changed)}; all drawings are kept")
 
 # %% ../nbs/08_evaluation.ipynb #92589e9c
 def asked_for(
@@ -352,9 +406,10 @@ def asked_for(
 ) -> dict:
     "All that the results of an object depend on, as results say it."
     c = config
-    return dict(seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, masks=c.masks, background=c.background,
-                size=c.size, draw_size=c.draw_size, retrieval=c.retrieval, lpips=network is not None,
-                meter=meter_name(c.meter), checkpoint=checkpoint)
+    return dict(seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, masks=c.masks, protocol=c.protocol,
+                background=c.background or PROTOCOLS[c.protocol].background, size=c.size,
+                draw_size=c.draw_size, retrieval=c.retrieval, lpips=network is not None, meter=meter_name(c.meter),
+                checkpoint=checkpoint)
 
 def is_evaluated(
     folder,       # of an object's results
@@ -380,15 +435,19 @@ def evaluate_object(
     progress: bool = True,
 ) -> dict:                # as written to metrics.json
     "Draw, score and write one object of a run. What is there already is drawn again only with `redraw`."
-    masks = 'none' if config.masks == 'none' else 'auto'
+    masks = config.masks if config.masks in ('none', 'white') else 'auto'
     draw_size = check_size(config.draw_size or drawing_size(model, scene), 'draw_size')
     wanted = dict(model=model.name, prompt=prompt, draw_size=list(draw_size))
-    wanted |= {k: asked[k] for k in DRAWING if k not in wanted}
-    file, views = Path(folder)/f'predictions-step-{config.step}.safetensors', views_to_score(scene, masks)
-    before = None if config.redraw else drawn_before(file, wanted, [v.name for v in views], config.seeds)
-    results, pictures, truth = evaluate_views(model, scene, prompt, config, before, network, progress, masks=masks)
+    wanted = {k: wanted.get(k, asked.get(k)) for k in DRAWING}
+    file = Path(folder)/f'predictions-step-{config.step}.safetensors'
+    names = [v.name for v in views_to_score(scene, masks)]
+    before = drawn_before(file, wanted, names, damaged=config.redraw)
+    if progress: say_replaced(folder, asked)
+    results, pictures, truth = evaluate_views(model, scene, prompt, config, {} if config.redraw else before, network,
+                                              progress, masks=masks)
     results['evaluation'] |= dict(retrieval=config.retrieval, checkpoint=asked['checkpoint'], asked=asked)
-    return write_results(folder, results, pictures, truth, config.step)
+    others = {s: x for s, x in before.items() if s not in config.seeds}
+    return write_results(folder, results, pictures, truth, config.step, others)
 
 # %% ../nbs/08_evaluation.ipynb #7293abab
 def object_sheet(
@@ -415,13 +474,23 @@ def draw_object(
 ) -> dict:                # as written to metrics.json: no scores
     "Draw an object that was learned without cameras, and write the pictures and a sheet of them."
     folder, c = Path(folder), config
-    (folder/'metrics.json').unlink(missing_ok=True)
-    size = None if c.draw_size is None else check_size(c.draw_size, 'draw_size')
-    drawn = model.generate(prompt, None, c.seeds, c.steps, c.guidance, size, c.batch_size, progress)
+    size = own_size(model, scene.views[0].size) if c.draw_size is None else check_size(c.draw_size, 'draw_size')
     files = dict(predictions=f'predictions-step-{c.step}.safetensors', grids=['sheet.png'])
     about = dict(scene=scene.name, model=model.name, prompt=prompt, seeds=c.seeds, sampler_steps=c.steps,
-                 guidance=c.guidance, draw_size=list(drawn.shape[:-3:-1]), checkpoint=asked['checkpoint'], asked=asked)
-    save_predictions(folder/files['predictions'], to_bytes(drawn), [], c.seeds, step=c.step, evaluation=about)
+                 guidance=c.guidance, draw_size=list(size), checkpoint=asked['checkpoint'], asked=asked)
+    file, wanted = folder/files['predictions'], {k: about[k] for k in DRAWING}
+    before = drawn_before(file, wanted, [], damaged=c.redraw)
+    if progress: say_replaced(folder, asked)
+    new = [s for s in c.seeds if c.redraw or s not in before]
+    if new:
+        drawn = model.generate(prompt, None, new, c.steps, c.guidance, size, c.batch_size, progress)
+        before |= dict(zip(new, to_bytes(drawn).unbind(1)))
+    (folder/'metrics.json').unlink(missing_ok=True)
+    keep_drawings(file, wanted, [])
+    seeds = [*c.seeds, *(s for s in before if s not in c.seeds)]
+    save_predictions(file, torch.stack([before[s] for s in seeds], 1), [], seeds, step=c.step, evaluation=about)
+    aside(file, wanted, []).unlink(missing_ok=True)
+    drawn = torch.stack([before[s] for s in c.seeds], 1)/255
     small = lambda v: v.image(tuple(max(1, round(x*256/max(v.size))) for x in v.size))
     fig = object_sheet([small(v) for v in scene.views[:8]], drawn[0], c.seeds)
     with write_whole(folder/'sheet.png') as part: fig.savefig(part, format='png')
@@ -453,11 +522,11 @@ def join_results(
 def opened_scene(
     run: Run,
     token: str,   # of an object
-    masks: str,   # 'auto', 'none', or a folder of masks
+    masks: str,   # 'auto', 'none', 'white', or a folder of masks
 ) -> Scene:       # `InputError` naming the first file that is missing
     "The scene of an object, ready to be scored."
-    scene = open_scene(replace(run.config, masks=masks), run.objects[token])
-    kind = 'none' if masks == 'none' else 'auto'
+    scene = open_scene(replace(run.config, masks=masks), run.scene_folder(token))
+    kind = masks if masks in ('none', 'white') else 'auto'
     if MODES[run.config.mode].view: describe_masks(views_to_score(scene, kind), kind)
     return scene
 
@@ -573,8 +642,10 @@ def find_runs(
             below = [f.parent for d in folders if d not in places for f in d.glob('**/config.yaml')]
             places += [d for d in below if (d/'checkpoints').is_dir()]
         if not places: raise InputError(f'{where}: not a run, and no folder of runs: no config.yaml was found')
-        found |= {d.resolve(): d for d in sorted(places, key=natural_order)}
-    return [Run(d) for d in found.values()]
+        opened = lambda d: where if isinstance(where, Run) else Run(d)   # a `Run` may know where its scene has moved
+        for d in sorted(places, key=natural_order):
+            if d.resolve() not in found: found[d.resolve()] = opened(d)
+    return list(found.values())
 
 # %% ../nbs/08_evaluation.ipynb #c28498a8
 def evaluate_runs(
@@ -585,13 +656,14 @@ def evaluate_runs(
     **options,                  # fields of `EvalConfig`, which win
 ) -> dict:                      # (run's folder, step) -> results; `InputError` at the end, naming what failed
     "Evaluate many runs at many steps; one that fails does not stop the others."
-    wanted = lambda run: (run.steps or [0]) if step == 'all' else listify(run.last_step if step is None else step)
+    wanted = lambda run: (run.steps or [None]) if step == 'all' else listify(run.last_step if step is None else step)
     jobs, done, failed = [(run, n) for run in find_runs(runs) for n in wanted(run)], {}, {}
     config = config or EvalConfig(again=False)
     for i, (run, n) in enumerate(jobs, 1):
-        if progress: print(f'{i} of {len(jobs)}: {run.folder}, step {n}')
+        name = f'{run.folder}, step {n}' if run.steps else str(run.folder)
+        if progress: print(f'{i} of {len(jobs)}: {name}')
         try: done[str(run.folder), n] = evaluate(run, config, progress, **options | dict(step=n))
-        except (InputError, OSError, RuntimeError) as e: failed[f'{run.folder}, step {n}'] = e
+        except (InputError, OSError, RuntimeError) as e: failed[name] = e
     if failed:
         reasons = '\n'.join(f'  {name}: {e}' for name, e in failed.items())
         raise InputError(f'{len(failed)} of {len(jobs)} evaluations failed:\n{reasons}') from list(failed.values())[-1]

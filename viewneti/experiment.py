@@ -7,8 +7,8 @@ __all__ = ['MODES', 'VIEW_MAPPER_READERS', 'OBJECT_MAPPER_READERS', 'Mode', 'dec
            'load_view_mapper', 'load_object_mapper']
 
 # %% ../nbs/07_training_experiment.ipynb #3087cdba
-import glob, json, math, os, re, shutil
-from dataclasses import asdict, dataclass
+import contextlib, glob, json, math, os, re, shutil, warnings
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -113,13 +113,13 @@ def check_words(
         raise InputError(f'object_token: found {config.object_token!r}, expected another one than view_token')
     for token in learned + [config.object_token] if config.prompt is not None else []:
         if config.prompt.count(token) != 1:
-            raise InputError(f'prompt: found {config.prompt!r}, expected {token} in it once, '
+            raise InputError(f'prompt: found {quoted(config.prompt)}, expected {token} in it once, '
                              f'as mode {config.mode!r} needs')
     if config.captions is not None and not config.captions:
         raise InputError('captions: found none, expected at least one')
     for name in ('captions', 'validation_prompts'):
         for template in getattr(config, name) or []:
-            if template.count('{}') != 1: raise InputError(f'{name}: found {template!r}, expected {{}} in it once')
+            if template.count('{}') != 1: raise InputError(f'{name}: found {quoted(template)}, expected {{}} in it once')
 
 # %% ../nbs/07_training_experiment.ipynb #7b3896df
 def check_config(
@@ -220,8 +220,10 @@ class Run:
     "A run's folder: its configuration, its checkpoints, its log."
     def __init__(self,
         folder: str|Path,  # of a run; `InputError` when it is none
+        scene: str = '',   # where its pictures are now, if they have moved: the scene's folder, or what holds it
+        model: str = '',   # where its frozen model is now, if that has moved
     ):
-        self.folder = Path(folder)
+        self.folder, self.moved = Path(folder), dict(scene=scene, model=model)
         file = self.folder/'config.yaml'
         if not file.is_file(): raise InputError(f'{self.folder}: not a run, it has no config.yaml')
         self.config = read_config(file)
@@ -282,12 +284,16 @@ def open_scene(
     "A scene as a run sees it."
     free = config.mode == 'object' and config.reader == 'auto'     # pictures need no cameras
     split = None if config.mode == 'object' else config.split or own_split(folder, config.reader) or '6'
-    how = dict(split=split, reader='folder' if free else config.reader)
-    scene = load_scene(folder, light=config.light, masks=config.masks, distortion=config.distortion, **how)
+    masks = 'auto' if config.masks == 'white' else config.masks    # which ones are missing, the evaluation looks
+    scene = load_scene(folder, reader='folder' if free else config.reader, light=config.light, masks=masks,
+                       distortion=config.distortion)
     if config.center_crop: crop_scene(scene)
     if MODES[config.mode].view and not scene.cameras:
-        raise InputError(f'{scene.path}: found pictures without cameras, which mode {config.mode!r} needs')
-    return scene.place(config.place) if scene.cameras else scene
+        raise InputError(f'{scene.path}: found {len(scene.views)} pictures without cameras, which mode {config.mode!r} '
+                         "needs, as do all but 'object': expected transforms.json, a model of COLMAP or DTU's "
+                         'calibration with them; or learn the object alone, without views (--mode object)')
+    if scene.cameras: scene.place(config.place)
+    return scene.select(split)
 
 # %% ../nbs/07_training_experiment.ipynb #be4f6542
 @patch(as_prop=True)
@@ -320,13 +326,57 @@ def prompt(self: Run) -> str:
     "The prompt of a run with one object."
     return self.prompt_for()
 
+# %% ../nbs/07_training_experiment.ipynb #c9dd1830
+def places_of(
+    path: str,        # as a configuration names it
+    folder: str|Path, # of the run
+) -> list:            # of `Path`s that are folders, and no runs, each once: from here, then from the run's place
+    "Where a folder of a run's configuration may be."
+    here, above = Path(os.path.expanduser(path)), list((Path(folder).resolve()/'x').parents)[:-1]
+    found = {}
+    for p in [here] if here.is_absolute() else [here, *(base/here for base in above)]:
+        if p.is_dir() and not (p/'config.yaml').is_file(): found.setdefault(p.resolve(), p)
+    return list(found.values())
+
+def moved_to(
+    path: str,        # as a configuration names it
+    now: str,         # what the user says: the folder itself, or the one that holds it
+    alone: bool,      # whether it can be the folder itself, since there is but one
+) -> Path:            # `InputError` where there is none
+    "Where a folder is that has moved."
+    for place in (Path(now)/Path(path).name, *([Path(now)] if alone else [])):
+        if place.is_dir(): return place
+    raise InputError(f'scene: found no folder {now!r} with {Path(path).name} in it, expected the one where it is now')
+
+# %% ../nbs/07_training_experiment.ipynb #331aba58
+@patch
+def scene_folder(self: Run,
+    token: str|None = None,  # the object's placeholder; the only one if None
+) -> str:                    # `InputError` when it is not found
+    "Where the pictures of an object are now."
+    path, now = self.objects[self.pick_object(token)], self.moved['scene']
+    if now: return str(moved_to(path, now, len(self.objects) == 1))
+    found = places_of(path, self.folder)
+    if not found:
+        raise InputError(f'{self.folder}: scene: found no folder {path!r}, neither from here nor from the run; if it '
+                         'has moved, --scene FOLDER says where it is now (in Python, Run(folder, scene=FOLDER))')
+    if len(found) > 1: warnings.warn(f'{self.folder}: scene {path} is found twice; {found[0]} is taken, not {found[1]}')
+    return str(found[0])
+
+@patch(as_prop=True)
+def model_folder(self: Run) -> str:  # 'tiny', a folder, or a hub identifier
+    "Where the frozen model is now."
+    name = self.moved['model'] or self.config.model
+    found = places_of(name, self.folder) if name != 'tiny' else []
+    return str(found[0]) if found else name
+
 # %% ../nbs/07_training_experiment.ipynb #a068a18f
 @patch
 def load_scene(self: Run,
     token: str|None = None,  # the object's placeholder; the only one if None
 ) -> Scene:                  # divided as it was for training
     "The scene of an object."
-    return open_scene(self.config, self.objects[self.pick_object(token)])
+    return open_scene(self.config, self.scene_folder(token))
 
 # %% ../nbs/07_training_experiment.ipynb #09585715
 @patch
@@ -334,6 +384,8 @@ def checkpoint(self: Run,
     step: int|None = None,  # the last one if None
 ) -> Path:                  # `InputError` when that step was not saved
     "The folder of a checkpoint."
+    if not step and not self.steps:
+        raise InputError(f'{self.folder}: found no checkpoint: nothing was saved yet (viewneti train goes on with it)')
     step = self.last_step if step is None else step
     if step not in self.steps:
         raise InputError(f'{self.folder}: step {step} was not saved, found {self.steps or "no checkpoints"}')
@@ -346,8 +398,15 @@ def load_model(self: Run,
 ) -> ViewNeTI:               # with the mappers of that checkpoint, in evaluation mode
     "The frozen model with what was learned."
     where = self.checkpoint(step)
-    model = load_frozen(self.config, device)
+    try: model = load_frozen(replace(self.config, model=self.model_folder), device)
+    except InputError as e:
+        if not str(e).startswith('model: found'): raise
+        raise InputError(f'{self.folder}: {e}; if it has moved, --model says where it is now (in Python, '
+                         'Run(folder, model=...))') from None
+    model.name = self.config.model   # as results know it, wherever it lies
     model.load_mappers(where)
+    if model.shape is None:          # saved by an earlier version
+        with contextlib.suppress(InputError): model.shape = self.load_scene(next(iter(self.objects))).views[0].size
     return model
 
 # %% ../nbs/07_training_experiment.ipynb #b140a9c2
@@ -370,17 +429,38 @@ FREE = {'folder', 'steps', 'save_every', 'keep', 'device', 'masks', 'registry', 
         'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance',
         'gradient_checkpointing', 'validation_prompts', 'original_files'}
 
+def same_place(
+    before: str,       # a folder, as a run's configuration names it
+    now: str,          # as it is named now
+    folder: str|Path,  # of the run
+) -> bool:
+    "Whether two names stand for one folder, or for one that has moved."
+    old, new = places_of(before, folder), places_of(now, folder)
+    if old and new: return old[0].samefile(new[0])
+    return bool(new) and before != 'tiny' and Path(before).name == Path(now).name
+
+def check_run(
+    config: FitConfig,  # resolved
+):  # raises `InputError` when the folder holds a run of another configuration
+    "Refuse to go on with a run under other settings, before anything is read."
+    file = Path(config.folder)/'config.yaml'
+    if not file.is_file(): return
+    before = asdict(Run(config.folder).config)
+    for name, value in asdict(config).items():
+        free = name in FREE and (name != 'steps' or config.schedule == 'constant')
+        if free or before[name] == value: continue
+        if name in ('scene', 'model') and same_place(before[name], value, config.folder): continue
+        if name == 'scenes' and len(value) == len(before[name]) and all(
+                same_place(a, b, config.folder) for a, b in zip(before[name], value)): continue
+        raise InputError(f'{file}: {name} is {before[name]!r}, but {value!r} was asked for; '
+                         'choose another folder or remove this one')
+
 def open_run(
     config: FitConfig,  # resolved
 ) -> Run:               # `InputError` when the folder holds a run of another configuration
     "The run of a configuration: new, or the one to be continued."
+    check_run(config)
     folder, values = Path(config.folder), asdict(config)
-    if (folder/'config.yaml').is_file():
-        before = asdict(Run(folder).config)
-        for name, value in values.items():
-            if (name not in FREE or (name == 'steps' and config.schedule != 'constant')) and before[name] != value:
-                raise InputError(f'{folder}/config.yaml: {name} is {before[name]!r}, but {value!r} was asked for; '
-                                 'choose another folder or remove this one')
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     if yaml.safe_load(text) != values: text = yaml.safe_dump(values, sort_keys=False)  # YAML folds rare kinds of line end
     with write_whole(folder/'config.yaml') as part: part.write_text(text, encoding='utf-8')

@@ -67,6 +67,7 @@ class ViewNeTI:
 
     def _hold(self, backbone, name, mappers):
         self.backbone, self.name, self.mappers = backbone, name, Mappers() if mappers is None else mappers
+        self.shape = None  # (width, height) of the pictures from which words were learned; None: not known
         self._tokens = {}  # see `tokens_of`
 
     tokenizer, scheduler = _of_backbone('tokenizer'), _of_backbone('scheduler')
@@ -203,7 +204,7 @@ def tokens_of(self: ViewNeTI,
     if key in self._tokens: return self._tokens[key]
     vocabulary = self.tokenizer.get_vocab()
     unknown = [w for w in re.findall(r'<[^\s<>]+>', prompt) if w not in vocabulary]
-    def wrong(what): raise InputError(f'prompt {prompt!r}: {what}')
+    def wrong(what): raise InputError(f'prompt {quoted(prompt)}: {what}')
     if unknown: wrong(f'found {unknown[0]}, expected one of the learned words {list(self.mappers)}')
     ids = self.tokenizer(prompt, padding='max_length', max_length=self.max_tokens, return_tensors='pt', verbose=False
                          ).input_ids
@@ -219,7 +220,7 @@ def check_prompt(self: ViewNeTI,
     cameras: bool = False,  # whether cameras come with it
 ) -> list:  # the placeholders in the prompt, in order
     "Placeholders of a prompt; raises `InputError` if prompt, concepts and cameras do not fit together."
-    def wrong(what): raise InputError(f'prompt {prompt!r}: {what}')
+    def wrong(what): raise InputError(f'prompt {quoted(prompt)}: {what}')
     found, view = self.tokens_of(prompt)[1], self.view_token
     if cameras and view not in found: wrong(f"found cameras but no {view or '<view>'} with a view mapper to take them")
     if found.count(view) > 1: wrong(f'found {view} {found.count(view)} times, expected it once')
@@ -326,6 +327,26 @@ def latent_shape(self: ViewNeTI,
     "Shape of the latent of a picture; raises `InputError` if the model cannot make that size."
     return self.backbone.latent_shape(size)
 
+# %% ../nbs/06_models.ipynb #99dc411b
+def training_size(
+    picture: tuple,      # (width, height) of the scene's pictures
+    own: int = 64,       # the model's own side, pixels
+    multiple: int = 8,   # what one latent covers, pixels
+) -> tuple:              # (width, height)
+    "The picture's shape, with the model's own side as the longest."
+    scale = own/max(picture)
+    return tuple(max(multiple, round(x*scale/multiple)*multiple) for x in picture)
+
+# %% ../nbs/06_models.ipynb #64153020
+def own_size(
+    model: ViewNeTI,
+    picture: tuple,      # (width, height) of the scene's pictures
+) -> tuple:              # (width, height)
+    "The size at which a model works with pictures of this shape."
+    _, h, w = model.latent_shape()
+    factor = model.backbone.vae_scale_factor
+    return training_size(picture, max(h, w)*factor, factor)
+
 # %% ../nbs/06_models.ipynb #204048d9
 @patch
 def encode_steps(self: ViewNeTI,
@@ -429,7 +450,7 @@ def generate(self: ViewNeTI,
     seeds=(0,),  # S whole numbers: one picture of each view for each seed
     steps: int = 30,  # of DPM-Solver++
     guidance: float = 7.5,  # against the empty prompt; 1 means none
-    size=None,  # (width, height); the model's own if None
+    size=None,  # (width, height); if None, the model's own, in the shape of the pictures that were learned from
     batch_size: int = 16,  # most samples that are predicted at once, both halves of guidance counted
     progress: bool = True,  # show a bar over the steps
     callback=None,  # called after each step with (step number, latents [V, S, C, h, w])
@@ -441,6 +462,7 @@ def generate(self: ViewNeTI,
     seeds = [int(seed) for seed in ([seeds] if isinstance(seeds, int) else seeds)]
     if not seeds: raise InputError('seeds: found none, expected at least one whole number')
     self.check_prompt(prompt, cameras is not None)
+    if size is None and self.shape: size = own_size(self, self.shape)
     cameras, shape = self.raw_cameras(cameras), self.latent_shape(size)
     V, S = 1 if cameras is None else len(cameras), len(seeds)
     scheduler = self.default_sampler()
@@ -467,7 +489,8 @@ def save_mappers(self: ViewNeTI,
         if any(c['file'] == f'{name}.safetensors' for c in concepts): name = f'{name}-{i}'
         save_mapper(mapper, folder/f'{name}.safetensors')
         concepts.append(dict(token=token, file=f'{name}.safetensors', reference=mapper.reference))
-    write_json(folder/'mappers.json', dict(model=self.name, concepts=concepts))
+    shape = {} if self.shape is None else dict(shape=list(self.shape))
+    write_json(folder/'mappers.json', dict(model=self.name, **shape, concepts=concepts))
     return folder
 
 # %% ../nbs/06_models.ipynb #88d40e20
@@ -489,6 +512,18 @@ def read_concepts(
         if not found[token].is_file(): raise InputError(f'{found[token]}: no such file, which mappers.json names')
     return found
 
+# %% ../nbs/06_models.ipynb #12a5d547
+def read_shape(
+    folder: str|Path,  # written by `ViewNeTI.save_mappers`
+) -> tuple:            # (width, height) of the pictures from which its words were learned; None where it does not say
+    "The shape of pictures that belongs to learned words."
+    file = Path(folder)/'mappers.json'
+    found = read_json(file).get('shape')
+    number = lambda x: type(x) is int and 0 < x < 10**6
+    if found is not None and not (isinstance(found, list) and len(found) == 2 and all(map(number, found))):
+        raise InputError(f'{file}: shape: found {quoted(found)}, expected width and height')
+    return found and tuple(found)
+
 # %% ../nbs/06_models.ipynb #4cca8a5d
 @patch
 def load_mappers(self: ViewNeTI,
@@ -496,7 +531,7 @@ def load_mappers(self: ViewNeTI,
     tokens: list|None = None,  # only these concepts; all if None
 ) -> list:  # the tokens
     "Load concepts; one that exists already gets the loaded mapper. Raises `InputError` before anything changes."
-    folder, saved = Path(folder), read_concepts(folder)
+    folder, saved, shape = Path(folder), read_concepts(folder), read_shape(folder)
     for token in tokens or []:
         if token not in saved: raise InputError(f'{folder/"mappers.json"}: found {list(saved)}, expected {token!r} too')
     loaded = {token: load_mapper(file) for token, file in saved.items() if not tokens or token in tokens}
@@ -512,6 +547,7 @@ def load_mappers(self: ViewNeTI,
     for token, mapper in loaded.items():
         if token in self.mappers: self.mappers[token] = mapper.to(self.device)
         else: self.add_concept(token, mapper)
+    self.shape = shape or self.shape
     return list(loaded)
 
 # %% ../nbs/06_models.ipynb #b005823a

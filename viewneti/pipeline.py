@@ -19,7 +19,8 @@ from fastcore.basics import patch
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from .backbones import CLASSES, DEFAULT_MODEL, NETWORKS, check_parts, fetch_model, quiet_loading
+from .backbones import (CLASSES, DEFAULT_MODEL, NETWORKS, check_parts, check_scheduler, fetch_model,
+                                quiet_loading)
 from .core import InputError, in_short
 from .injection import install_layer_attention
 from .models import Mappers, ViewNeTI, broadcast_count, evaluating
@@ -164,6 +165,7 @@ def __call__(self: ViewNeTIPipeline,
     truncation: int|None = None,  # of mappers trained with nested dropout
 ) -> StableDiffusionPipelineOutput:  # with N `images`
     "Pictures for prompts and cameras; raises `InputError` before any work for what cannot be done."
+    check_scheduler(self.scheduler)
     self.check_call(num_inference_steps, num_images_per_prompt, output_type, callback_on_step_end_tensor_inputs)
     prompts, negative = ([x] if isinstance(x, str) else list(x) for x in (prompt, negative_prompt or ''))
     model, device = self.model, self._execution_device

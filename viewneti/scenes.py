@@ -351,10 +351,11 @@ def read_info(folder, # the folder of pictures
 # %% ../nbs/02_scenes.ipynb #181e16fb
 def find_masks(masks, # a folder; 'auto' to look for one; None or 'none' to do without masks
                defaults, # where 'auto' looks, best first
+               worth=Path.is_dir, # folder -> how much it has of what is looked for, something that can be compared
               ): # the folder (which, for 'auto', may be missing), or None
-    "The folder of masks that the user means"
+    "The folder of masks that the user means: the one that has most of them"
     if masks in (None, 'none'): return None
-    if masks == 'auto': return next((Path(d) for d in defaults if Path(d).is_dir()), Path(defaults[0]))
+    if masks == 'auto': return max(map(Path, defaults), key=worth)
     if not os.path.isdir(masks): raise InputError('masks', str(masks), "a folder, 'auto' or 'none'")
     return Path(masks)
 

@@ -42,11 +42,17 @@ def score_table(
     results: dict,  # name of a column -> scores, as `evaluate` returns them
 ) -> list:          # of rows: what it is, then a value for each column, None where there is none
     "The scores of runs beside each other: what they are compared with stands below each."
-    return [[text, *(r.get(key) for r in results.values())] for key, text in score_lines().items()]
+    rows, counts = [], {m.keys['test']: m.keys.get('regnerf') for m in all_metrics()}
+    for key, text in score_lines().items():
+        rows.append([text, *(r.get(key) for r in results.values())])
+        count = counts.get(key)   # where not all test views have masks, those that RegNeRF counts may have
+        if any(r.get(key) is None and r.get(count) is not None for r in results.values()):
+            rows.append(['  of the 25 views that RegNeRF counts', *(r.get(count) for r in results.values())])
+    return rows
 
 # %% ../nbs/08_evaluation_tables.ipynb #0c54ef51
-SETTINGS = ('mode', 'model', 'background', 'masks', 'size', 'draw_size', 'sampler_steps', 'guidance', 'retrieval',
-            'meter')
+SETTINGS = ('mode', 'model', 'protocol', 'background', 'masks', 'size', 'draw_size', 'sampler_steps', 'guidance',
+            'retrieval', 'meter')
 #: fields of a run's configuration, beside the `FREE` ones, that do not tell methods apart or have a column already
 NOT_METHOD = ('scene', 'scenes', 'model', 'mode', 'split', 'object_token', 'object_tokens', 'object_word',
               'object_words', 'gradient_checkpointing')
@@ -88,7 +94,7 @@ def score_rows(
             scored |= dict(psnr=s[f'{count}_psnr'], nearest_view_psnr=results[f'{prefix}nearest_view_psnr'])
             rows.append(dict(views=results['train_views'], split=str(e['split']), step=results['step'], seed=s['seed'],
                              count=count, counted=results[f'{count}_views'], scan=e['scene'], scans=1) | scored | more
-                        | {k: e[k] for k in SETTINGS if k in e})
+                        | {k: e[k] for k in SETTINGS if k in e} | dict(protocol=e.get('protocol', 'viewneti')))
     return rows
 
 # %% ../nbs/08_evaluation_tables.ipynb #5eedecca

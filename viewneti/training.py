@@ -7,7 +7,7 @@ __all__ = ['CALLBACKS', 'TrainingSet', 'Batch', 'training_loss', 'Stepper', 'Cal
            'ProgressFile', 'Stopping', 'Checkpoints', 'Validation', 'fit', 'plot_losses']
 
 # %% ../nbs/07_training.ipynb #8a7a366e
-import contextlib, math, re, time
+import contextlib, hashlib, json, math, os, re, time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,40 +22,23 @@ from accelerate.tracking import TensorBoardTracker, WandBTracker
 from accelerate.utils import gather
 from diffusers.optimization import get_scheduler
 from fastcore.basics import patch
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torchvision.utils import make_grid, save_image
 from tqdm.auto import tqdm
 from typing_extensions import TypedDict
 
 from .augmentation import augment, flip
 from .cameras import make_encoding
-from .core import (PALETTE, STYLE, InputError, decode, descend, epoch_order, read_json, step_generator, write_json,
-                           write_whole)
-from .experiment import (MODES, FitConfig, Run, captions_for, check_view_mapper, checkpoint_size, clear_run,
-                                 load_frozen, load_object_mapper, load_view_mapper, objects_of, open_run, open_scene,
-                                 resolve)
+from .core import (InputError, PALETTE, STYLE, decode, descend, epoch_order, read_json, read_tensors,
+                           step_generator, write_json, write_whole)
+from .experiment import (MODES, FitConfig, Run, captions_for, check_run, check_view_mapper, checkpoint_size,
+                                 clear_run, find_view_mapper, load_frozen, load_object_mapper, load_view_mapper,
+                                 objects_of, open_run, open_scene, places_of, resolve)
 from .interruptions import StopRequest, check_room, explained, only_one, stop_requests
-from .models import ViewNeTI
+from .models import ViewNeTI, own_size
 from .scenes import Scene
-
-# %% ../nbs/07_training.ipynb #31417980
-def training_size(
-    picture: tuple,      # (width, height) of the scene's pictures
-    own: int = 64,       # the model's own side, pixels
-    multiple: int = 8,   # what one latent covers, pixels
-) -> tuple:              # (width, height)
-    "The picture's shape, with the model's own side as the longest."
-    scale = own/max(picture)
-    return tuple(max(multiple, round(x*scale/multiple)*multiple) for x in picture)
-
-# %% ../nbs/07_training.ipynb #1465dd0e
-def own_size(
-    model: ViewNeTI,
-    picture: tuple,      # (width, height) of the scene's pictures
-) -> tuple:              # (width, height)
-    "The size at which a model works with pictures of this shape."
-    _, h, w = model.latent_shape()
-    factor = model.backbone.vae_scale_factor
-    return training_size(picture, max(h, w)*factor, factor)
 
 # %% ../nbs/07_training.ipynb #055156a4
 def new_mappers(
@@ -104,6 +87,49 @@ def add_mappers(
     return learned
 
 # %% ../nbs/07_training.ipynb #6bf566a8
+CACHE = 8e9  # bytes
+
+def cache_folder() -> Path:
+    "Where decoded pictures are kept."
+    return Path(os.environ.get('VIEWNETI_CACHE') or user_cache_path('viewneti'))/'pictures'
+
+def picture_key(
+    view,    # a `View`
+) -> tuple:  # its file, and all that its decoded picture depends on; hexadecimal digits
+    "Names of a decoded picture: where it is kept, and what it has to fit."
+    told, file = {k: v for k, v in vars(view).items() if k not in ('mask_file', 'mask_places')}, view.path.stat()
+    plain = lambda x: x.tolist() if hasattr(x, 'tolist') else vars(x) if hasattr(x, '__dict__') else str(x)
+    about = json.dumps([file.st_mtime_ns, file.st_size, told], default=plain, sort_keys=True)
+    return tuple(hashlib.sha256(x.encode()).hexdigest()[:32] for x in (os.path.abspath(view.path), about))
+
+def kept_pictures(
+    views: list,  # of `View`
+    size: tuple,  # (width, height)
+    read,         # `View` -> uint8 [3, H, W], decoded
+    most: float = CACHE,  # bytes of all that is kept
+) -> list:        # of uint8 [3, H, W]
+    "Decoded pictures, from the cache as far as it has them."
+    if not views or math.prod(views[0].size) < 2*math.prod(size): return [read(v) for v in views]
+    name = hashlib.sha256(f'{os.path.abspath(views[0].path.parent)} {size}'.encode()).hexdigest()[:32]
+    file, keys = cache_folder()/f'{name}.safetensors', [picture_key(v) for v in views]
+    try: fits, kept = read_tensors(file)
+    except InputError: fits, kept = {}, {}
+    shape = 3, size[1], size[0]
+    good = lambda where, about: (fits.get(where) == about and where in kept and kept[where].shape == shape
+                                 and kept[where].dtype == torch.uint8)
+    found = {where: kept[where] if good(where, about) else read(v).contiguous()
+             for v, (where, about) in zip(views, keys)}
+    with contextlib.suppress(OSError, SafetensorError):   # a full disk, or one that cannot be written
+        if all(good(*key) for key in keys): os.utime(file)
+        else:
+            with write_whole(file) as part:
+                save_file(kept | found, part, metadata=dict(viewneti=json.dumps(fits | dict(keys))))
+        newest = sorted(cache_folder().glob('*.safetensors'), key=lambda f: -f.stat().st_mtime)
+        for i, f in enumerate(newest):
+            if sum(x.stat().st_size for x in newest[:i+1] if x.is_file()) > most: f.unlink()
+    return [found[where] for where, _ in keys]
+
+# %% ../nbs/07_training.ipynb #f2d9bf49
 def read_pictures(
     scenes: dict,        # object's placeholder -> `Scene`
     size: tuple,         # (width, height)
@@ -115,7 +141,7 @@ def read_pictures(
     def read(view):
         bar.update()
         return (view.image(size)*255).round().byte()
-    with bar: return {token: torch.stack([read(v) for v in scene.train]) for token, scene in scenes.items()}
+    with bar: return {token: torch.stack(kept_pictures(s.train, tuple(size), read)) for token, s in scenes.items()}
 
 # %% ../nbs/07_training.ipynb #b81df1a9
 @dataclass
@@ -343,22 +369,30 @@ def prepare(
     callbacks=(),           # whose `check` is asked
 ) -> Learning:              # from the last checkpoint on, where there is one
     "All that a run needs, checked."
-    scenes, state = ({token: open_scene(config, folder) for token, folder in objects_of(config).items()},
+    check_run(config)   # what can be known from the configuration and the folder comes first
+    for name in ('view_mapper', 'object_mapper'):
+        if getattr(config, name): find_view_mapper(getattr(config, name), config.registry, name)
+    begun = (Path(config.folder)/'config.yaml').is_file()
+    place = lambda path: (places_of(path, config.folder) or [path])[0] if begun else path   # a new one begins here
+    scenes, state = ({token: open_scene(config, place(path)) for token, path in objects_of(config).items()},
                      processes(config))
     model = load_frozen(config, str(state.device) if state.num_processes > 1 else
                         None if config.device == 'auto' else config.device)
     learned = add_mappers(model, config, scenes)
     for callback in callbacks: callback.check(model, config, scenes)
     if config.gradient_checkpointing: model.checkpoint_gradients()
-    size = tuple(config.size or own_size(model, next(iter(scenes.values())).train[0].size))
+    model.shape = next(iter(scenes.values())).train[0].size
+    size, stepper = tuple(config.size or own_size(model, model.shape)), Stepper(model, config, learned)
     model.latent_shape(size)
+    there = Run(config.folder) if begun else None
+    step = there.resume(model, stepper.optimizer) if there and (there.log or there.steps) else 0
     check_room(config.folder, checkpoint_size(model))
     pictures = read_pictures(scenes, size, progress)
     data = {token: training_set(model, config, scenes[token], pictures[token], token, progress) for token in scenes}
-    run, stepper = open_run(config), Stepper(model, config, learned)
-    run.record_placements(scenes)
     for token in learned: model.mappers[token].train()
-    return Learning(run, model, stepper, data, run.resume(model, stepper.optimizer))
+    run = open_run(config)
+    run.record_placements(scenes)
+    return Learning(run, model, stepper, data, step)
 
 # %% ../nbs/07_training.ipynb #9f5f3570
 def start_tracker(

@@ -17,7 +17,7 @@ def read_evaluation():
 
 def read_predictions():
     file = "run/evaluation/step-3/predictions-step-3.safetensors"
-    evaluation.drawn_before(file, {}, [], [0])
+    evaluation.drawn_before(file, {}, [])
     return evaluation.load_predictions(file)
 
 

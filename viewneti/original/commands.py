@@ -157,7 +157,7 @@ def convert(options: ConvertOptions):
         run = convert_run(options.source, options.folder, options.step, options.calibration, **changes)
         print(table([['run', str(run.folder)], ['mode', run.config.mode], ['steps', ' '.join(map(str, run.steps))],
                      ['model', run.config.model], ['objects', ' '.join(run.objects)]]))
-        print(f'Next: viewneti evaluate {run.folder}')
+        print(f'Next: viewneti evaluate {shlex.quote(str(run.folder))}')
     else: raise UserError(f"to: expected 'viewneti' or 'original', found {options.to!r}")
 
 # %% ../../nbs/original/02_commands.ipynb #6a653731

@@ -6,7 +6,7 @@
 __all__ = ['masks']
 
 # %% ../../nbs/readers/commands.ipynb #f336036d
-import os
+import os, shlex
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -49,7 +49,7 @@ def masks(options: MasksOptions):
                for s in options.scans]
     print(table([['masks', str(f)] for f in folders]))
     print('They are approximations, and say so in recomputed.json. '
-          f'Next: viewneti evaluate RUN --masks {folders[0].parent}')
+          f'Next: viewneti evaluate RUN --masks {shlex.quote(str(folders[0].parent))}')
 
 # %% ../../nbs/readers/commands.ipynb #f9e4bf2e
 @dataclass

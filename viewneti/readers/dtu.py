@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from ..cameras import Camera, read_projection
 from ..core import InputError
-from ..scenes import (DTU_EVALUATED, RECORD, Reader, Scene, View, dtu_ranges, dtu_splits, find_masks,
+from ..scenes import (DTU_EVALUATED, DTU_TRAIN_ORDER, RECORD, Reader, Scene, View, dtu_ranges, dtu_splits, find_masks,
                              picture_size, read_info)
 
 # %% ../../nbs/readers/dtu.ipynb #189b140f
@@ -45,10 +45,39 @@ def pictures_by_light(folder # such as Rectified/scan9
         if m := re.fullmatch(r'rect_(\d+)_(\w+?)(_r\d+)?\.png', f.name): lights.setdefault(m[2], {})[int(m[1]) - 1] = f
     return lights
 
+# %% ../../nbs/readers/dtu.ipynb #4ade66b0
+def find_scan_masks(folder, # a folder of masks
+                    scan:str, # such as 'scan9'
+                   )->dict: # camera number -> file, as the reader finds them
+    "The masks of one scan"
+    files = [f for sub in ('.', 'mask') for f in (Path(folder)/scan/sub).glob('*.png')]
+    return {int(f.stem): f for f in files if re.fullmatch(r'\d{3}', f.stem)}
+
+# %% ../../nbs/readers/dtu.ipynb #f16d6507
+MASK_PLACES = ('masks', 'idrmasks', 'submission_data/idrmasks') # below the data set's folder, best first
+
+def mask_worth(folder, # a folder of masks
+               scan:str, # such as 'scan9'
+              )->tuple: # to be compared: has it any, were they given rather than recomputed, how many
+    "How much a folder of masks has for one scan"
+    n = len(find_scan_masks(folder, scan))
+    return bool(n), not (Path(folder)/scan/RECORD).is_file(), n
+
+def find_dtu_masks(masks, # a folder, 'auto' or 'none'
+                   root, # the data set's folder
+                   scan:str, # such as 'scan9'
+                  )->list: # the folder that has most masks of the scan, then the others where they were looked for
+    "Where the masks of a scan are, or should be"
+    given = find_masks(masks, [root])
+    if given is None: return []
+    tops = [Path(root)/p for p in MASK_PLACES] if masks == 'auto' else [given/p for p in ('.', *MASK_PLACES[1:])]
+    best = find_masks('auto', tops, lambda d: mask_worth(d, scan))
+    return [best] + [d for d in tops if d != best]
+
 # %% ../../nbs/readers/dtu.ipynb #d1f18e1b
 def read_dtu(path, # the folder of pictures, .../Rectified/scan114
              light=3, # 0 to 6, or 'max'; 3 has all lamps on
-             masks='auto', # masks' folder, 'auto' for masks or idrmasks beside Rectified, 'none' to do without
+             masks='auto', # masks' folder, 'auto' for one of `MASK_PLACES` beside Rectified, 'none' to do without
             )->Scene: # lengths are in millimetres
     "Read a scan in DTU's layout"
     path = Path(os.path.abspath(path))
@@ -57,12 +86,13 @@ def read_dtu(path, # the folder of pictures, .../Rectified/scan114
         raise InputError(f'{path}: expected pictures named rect_001_{light}_r5000.png, '
                          f'found {f"lights {sorted(lights)}" if lights else "none"}')
     cameras = read_calibration(root/'Calibration/cal18', info.get('calibration_size', (1600, 1200)))
-    folder, views = find_masks(masks, [root/'masks', root/'idrmasks']), []
+    folders, views = find_dtu_masks(masks, root, path.name), []
     for n, file in lights[str(light)].items():
         if n not in cameras: raise InputError(f'{file}: expected its camera in pos_{n + 1:03d}.txt, found no such file')
-        places = [folder/path.name/sub/f'{n:03d}.png' for sub in ('mask', '.')] if folder else [None]
-        mask_file = next((p for p in places if p and p.is_file()), places[0])
+        places = [d/path.name/sub/f'{n:03d}.png' for d in folders for sub in ('mask', '.')]
+        mask_file = next((p for p in places[:2] if p.is_file()), places[0]) if places else None
         views.append(View(file.stem, n, file, cameras[n], mask_file))
+        views[-1].mask_places = places # all that were looked at, for the message
         (w, h), (W, H) = views[-1].size, cameras[n].size
         if not info and abs(w*H/(h*W) - 1) > .01:
             raise InputError(f'{file}: expected the shape of {W}x{H} pixels, found {w}x{h}, which must be a crop')
@@ -166,8 +196,8 @@ REMEDIES = {
     'calibration': f'get SampleSet.zip from {DTU_PAGE}, unpack it, and move "SampleSet/MVS Data/Calibration" here',
     'scans': f'get Rectified.zip (123 GB) from {DTU_PAGE} and unpack it here',
     'pictures': f'get Rectified.zip (123 GB) from {DTU_PAGE} and unpack it here; one scan of it is enough to begin',
-    'masks': f'get the masks that the README at {MASKS_PAGE} links to, and move "submission_data/idrmasks" here; '
-             'or recompute masks from the point clouds (viewneti masks)',
+    'masks': f'get the masks that the README at {MASKS_PAGE} links to, and unpack its submission_data '
+             'beside Rectified; or recompute masks from the point clouds (viewneti masks)',
     'point cloud': f'get Points.zip from {DTU_PAGE} and unpack it here'}
 
 # %% ../../nbs/readers/dtu.ipynb #b4dbd376
@@ -237,7 +267,7 @@ def check_archives(root # the data set's folder
         if not zipfile.is_zipfile(f):
             found = f'{name} ({size}) is no whole archive: did its download break off?'
             findings.append(Finding('archive', 'damaged', found, where, content, 'get it again'))
-        elif not (Path(root)/content).is_dir():
+        elif not any((Path(root)/d/content).is_dir() for d in ('.', f.stem)):  # as it unpacks, or moved up
             findings.append(Finding('archive', 'missing', f'{name} ({size}) is here and {content} is not', where,
                                     content, f'unpack it, then move its {content} to {where}'))
     return findings
@@ -325,44 +355,45 @@ def check_pictures(folder, # such as Rectified/scan9
     return tell('partial' if absent and 'never uses' not in absent else 'ok', splits=splits,
                 found=f'{len(here)} of {len(expected)} at light {light}, {sizes} pixels, {words}{absent}')
 
-# %% ../../nbs/readers/dtu.ipynb #1153f761
-def find_scan_masks(folder, # a folder of masks
-                    scan:str, # such as 'scan9'
-                   )->dict: # camera number -> file, as the reader finds them
-    "The masks of one scan"
-    files = [f for sub in ('.', 'mask') for f in (Path(folder)/scan/sub).glob('*.png')]
-    return {int(f.stem): f for f in files if re.fullmatch(r'\d{3}', f.stem)}
-
 # %% ../../nbs/readers/dtu.ipynb #ce499f55
 def check_recomputed(root, # the data set's folder
                      scan:str, # such as 'scan9'
+                     expected=DTU_EVALUATED, # camera numbers, from 0
                     )->dict: # name of the folder of masks -> `Finding`
     "Which recomputed masks does a scan have?"
-    folders = [d for d in sorted(Path(root).glob('*masks*')) if (d/scan/RECORD).is_file()]
-    words = lambda d: f'{len(find_scan_masks(d, scan))} in {d.name}, which are approximations'
-    return {d.name: Finding('recomputed masks', 'ok', words(d), scan=scan) for d in folders}
+    def told(folder):
+        have = set(find_scan_masks(folder, scan))
+        state = 'ok' if set(expected) <= have else 'partial' if have else 'missing'
+        words = f'{len(have)} in {folder.name}, which are approximations'
+        if state == 'ok': return Finding('recomputed masks', state, words, scan=scan)
+        words += f'; none for cameras {ranges(set(expected) - have)} (numbered from 0)'
+        return Finding('recomputed masks', state, words, str(folder/scan), PURPOSES['masks'],
+                       f'viewneti masks, for {scan}, makes what is left', scan)
+    return {d.name: told(d) for d in sorted(Path(root).glob('*masks*')) if (d/scan/RECORD).is_file()}
 
 # %% ../../nbs/readers/dtu.ipynb #138a8fdd
+COUNTED = set(DTU_EVALUATED) - set(DTU_TRAIN_ORDER) # the 25 views that RegNeRF counts, and has masks of
+
 def check_masks(root, # the data set's folder
                 scan:str, # such as 'scan9'
                 expected=DTU_EVALUATED, # camera numbers, from 0
                )->Finding:
     "Does a scan have its masks, and not recomputed ones?"
-    root, folder = Path(root), find_masks('auto', [Path(root)/'masks', Path(root)/'idrmasks'])
-    where = folder if folder.is_dir() else root/'idrmasks'
-    tell = lambda state, found, *remedy: finding('masks', state, found, where, *remedy, scan=scan)
-    have = {} if folder.name in check_recomputed(root, scan) else find_scan_masks(folder, scan)
+    root, folder = Path(root), find_dtu_masks('auto', root, scan)[0]
+    have = {} if (folder/scan/RECORD).is_file() else find_scan_masks(folder, scan)
+    tell = lambda state, found, *remedy: finding('masks', state, found, folder if have else root/MASK_PLACES[-1],
+                                                 *remedy, scan=scan)
     if not have:
-        place = next((d for d in find_below(root, 'idrmasks') if (d/'idrmasks'/scan).is_dir()), None)
+        place = next((d for d in find_below(root, 'idrmasks') if find_scan_masks(d/'idrmasks', scan)), None)
         if place is None: return tell('missing', 'none')
-        if place != root:
-            return tell('missing', f'they lie in {place}/idrmasks', f'move that folder to {root}/idrmasks')
-        return tell('missing', 'they lie in idrmasks, where nobody looks while there is a folder masks',
-                    f'move {root}/idrmasks/{scan} to {folder}/{scan}')
+        return tell('missing', f'they lie in {place}/idrmasks', f'move that folder to {root}/idrmasks')
     missing, wrong = set(expected) - set(have), [w for f in have.values() if (w := check_picture(f))]
     if wrong: return tell('damaged', f'{len(wrong)} of {len(have)} files: {wrong[0]}')
     if 0 in missing and {48, 49} <= set(have):
         return tell('damaged', 'numbered from 1 to 49', 'number them from 000 to 048')
+    if missing and tuple(expected) == DTU_EVALUATED and not missing & COUNTED:
+        return tell('ok', f'{len(have)}, among them the 25 that RegNeRF counts; none for cameras {ranges(missing)} '
+                          '(numbered from 0), so that not all test views can be scored')
     if missing: return tell('partial', f'{len(have)} files, none for cameras {ranges(missing)} (numbered from 0)')
     return tell('ok', f'one for each of the {len(set(expected))} evaluated cameras')
 
@@ -385,7 +416,7 @@ def check_scan(root, # the data set's folder
     if read_info(folder):
         expected = evaluated = sorted(read_calibration(Path(root)/'Calibration/cal18'))
     masks = check_masks(root, scan, evaluated)
-    findings = [check_pictures(folder, light, expected), masks, *check_recomputed(root, scan).values()]
+    findings = [check_pictures(folder, light, expected), masks, *check_recomputed(root, scan, evaluated).values()]
     if masks.state == 'ok': return findings
     try: cloud = cloud_file(root, scan)
     except InputError: return findings

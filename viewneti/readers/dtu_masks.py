@@ -202,10 +202,10 @@ METHOD = ('points above the plane of the table, projected by each camera; gaps c
           'small islands dropped; small holes filled')
 
 # %% ../../nbs/readers/dtu_masks.ipynb #e30c24ee
-def start_masks(folder, # of the masks of one scan, such as masks_recomputed/scan9
+def check_start(folder, # of the masks of one scan, such as masks_recomputed/scan9
                 record:dict, # how they are going to be made
                ):
-    "Write the record before the first mask; `InputError` when other masks are there already"
+    "`InputError` when other masks are there already"
     folder = Path(folder)
     masks = list(folder.glob('*.png'))
     old = mask_record(folder/'000.png')
@@ -216,8 +216,6 @@ def start_masks(folder, # of the masks of one scan, such as masks_recomputed/sca
         k = differing[0]
         raise InputError(f'{folder/RECORD}: {k}: found {old.get(k)!r}, expected {record[k]!r} '
                          '(delete the folder or choose another)')
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder/RECORD, record)
 
 # %% ../../nbs/readers/dtu_masks.ipynb #925eebeb
 def write_masks(root, # the data set's folder
@@ -241,13 +239,15 @@ def write_masks(root, # the data set's folder
     if not points.is_file():
         raise InputError(f'{points}: expected a point cloud, found no such file ({REMEDIES["point cloud"]})')
     table = 'kept' if not settings.table else plane.name if plane.is_file() else 'found by RANSAC'
-    start_masks(folder, dict(note=NOTE, method=METHOD, points=points.name, bytes=points.stat().st_size,
-                             size=list(check_size(size)), table=table, settings=asdict(settings)))
+    record = dict(note=NOTE, method=METHOD, points=points.name, bytes=points.stat().st_size,
+                  size=list(check_size(size)), table=table, settings=asdict(settings))
+    check_start(folder, record)
     left = [n for n in numbers if not (folder/f'{n:03d}.png').is_file()]
     if not left: return folder
     points, everyone = read_points(points), list(cameras.values())
     plane = read_plane(plane) if table == plane.name else ground(points, everyone, settings) if settings.table else None
     made = recompute_masks(points, [cameras[n] for n in left], size, settings, plane)
+    write_json(folder/RECORD, record)   # now that nothing is left that can fail for what was given
     for n, mask in zip(left, tqdm(made, total=len(left), desc=f'masks of {folder.name}', disable=not progress)):
         with write_whole(folder/f'{n:03d}.png') as part: Image.fromarray(mask.astype(np.uint8)*255).save(part, 'PNG')
     return folder

@@ -6,7 +6,7 @@
 __all__ = ['ExportOptions', 'world_export', 'DemoOptions', 'demo']
 
 # %% ../../nbs/world/05_commands.ipynb #6311ceb2
-import shutil, statistics, time
+import shlex, shutil, statistics, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,7 +40,7 @@ def world_export(options: ExportOptions):
     scenes = [load_scene(f, '6') for f in folders]
     rows = [[str(f), s.info['caption'], len(s.views), len(s.train)] for f, s in zip(folders, scenes)]
     print(table(rows, ['scene', 'what it shows', 'views', 'training views of split 6']))
-    print(f'Next: viewneti train {folders[0]}')
+    print(f'Next: viewneti train {shlex.quote(str(folders[0]))}')
 
 # %% ../../nbs/world/05_commands.ipynb #e3e5af98
 @app.command(name='train')
@@ -263,4 +263,4 @@ def demo(options: DemoOptions):
     print(f"\nLook at {places[0]/'grid.png'}: the truth above, and below it what the model drew for the same camera.\n"
           'A yellow bar marks training views. Does the object turn with the camera where there is none?\n'
           f"For programs: {folder/'metrics.json'}. The learned mappers: {places[0]/'mappers'}\n"
-          f'Next: viewneti generate {places[0]} --path 0 8 9')
+          f'Next: viewneti generate {shlex.quote(str(places[0]))} --path 0 8 9')
