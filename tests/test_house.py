@@ -44,7 +44,7 @@ def test_the_main_shelf_imports_from_no_wing():
 
 
 def test_a_module_imports_only_from_lower_numbers():
-    "The order is that of the notebooks' names; `cli` may name commands of what stands above it, when they are asked for."
+    "The order is that of the notebooks' names."
     order = {}
     for file in sorted(NBS.glob("[0-9]*.ipynb")):
         source = "\n".join("".join(c["source"]) for c in json.loads(file.read_text(encoding="utf-8"))["cells"])
@@ -62,6 +62,7 @@ def test_there_are_fewer_than_300_public_names_and_none_has_two_meanings():
 
 
 PAGES = sorted(NBS.rglob("*.ipynb"))
+FROM = re.compile(r"^from (viewneti[\w.]*) import (\([^)]*\)|[^\n#]+)", re.M)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(NBS)) for p in PAGES])
@@ -69,7 +70,7 @@ def test_what_a_page_imports_is_there(page):
     "Also on pages that take too long to be executed at every change."
     for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] != "code": continue
-        for name, names in re.findall(r"^from (viewneti[\w.]*) import (\([^)]*\)|[^\n#]+)", "".join(cell["source"]), re.M):
+        for name, names in FROM.findall("".join(cell["source"])):
             module = importlib.import_module(name)
             for n in re.split(r"\s*,\s*", re.sub(r"#.*|[()\\]", "", names).strip().rstrip(",")):
                 n = n.split(" as ")[0].strip()

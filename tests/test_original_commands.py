@@ -29,15 +29,16 @@ slow = pytest.mark.skipif(not os.environ.get("VIEWNETI_SLOW"), reason="slow: VIE
 OURS = "--size 64 48 --steps 2 --batch 1 --sampling_steps 1 --device cpu"     # what makes a trial of a training
 QUICK = "--num_denoising_steps 1 --masks none --size 64 48 --draw_size 64 48 --meter none --device cpu"
 
-DATA = dict(placeholder_object_token="<object>", fixed_object_token_or_path="object", super_category_object_token="object",
-            super_category_view_token="view", dataloader_num_workers=0, camera_representation="dtu-12d", dtu_subset=0,
-            dtu_lighting=3, augmentation_key=7)
-MODEL = dict(use_nested_dropout=False, nested_dropout_prob=.5, arch_mlp_hidden_dims=64, normalize_object_mapper_output=True,
-             normalize_view_mapper_output=True, use_positional_encoding_object=True, use_positional_encoding_view=True,
-             pe_sigmas=dict(sigma_t=.03, sigma_l=2., sigma_phi=2., sigma_theta=2.), num_pe_time_anchors=10,
-             output_bypass_object=True, output_bypass_view=True, word_embedding_dim=1024, arch_view_disable_tl=False,
-             arch_view_net=15, arch_view_mix_streams=0, pe_sigma_exp_key=2, output_bypass_alpha_view=5,
-             output_bypass_alpha_object=5)
+DATA = dict(placeholder_object_token="<object>", fixed_object_token_or_path="object",
+            super_category_object_token="object", super_category_view_token="view", dataloader_num_workers=0,
+            camera_representation="dtu-12d", dtu_subset=0, dtu_lighting=3, augmentation_key=7)
+MODEL = dict(use_nested_dropout=False, nested_dropout_prob=.5, arch_mlp_hidden_dims=64,
+             normalize_object_mapper_output=True, normalize_view_mapper_output=True,
+             use_positional_encoding_object=True, use_positional_encoding_view=True,
+             pe_sigmas=dict(sigma_t=.03, sigma_l=2., sigma_phi=2.,
+                            sigma_theta=2.), num_pe_time_anchors=10, output_bypass_object=True, output_bypass_view=True,
+             word_embedding_dim=1024, arch_view_disable_tl=False, arch_view_net=15, arch_view_mix_streams=0,
+             pe_sigma_exp_key=2, output_bypass_alpha_view=5, output_bypass_alpha_object=5)
 
 
 def configuration(model, data, shown, every=1500, steps=10000):
@@ -108,16 +109,19 @@ def viewneti(capsys, line, code=0):
 
 
 TRAININGS = dict(
-    test_mode2="--config_path input_configs/train.yaml --log.exp_name test_mode2 --learnable_mode 2 --optim.max_train_steps 3000 "
+    test_mode2="--config_path input_configs/train.yaml --log.exp_name test_mode2 --learnable_mode 2 "
+               "--optim.max_train_steps 3000 "
                "--data.train_data_dir data/dtu/Rectified/scan114 --data.dtu_subset 6",
-    mode0_teapot="--config_path input_configs/train.yaml --log.exp_name mode0_teapot --learnable_mode 0 --data.train_data_dir "
+    mode0_teapot="--config_path input_configs/train.yaml --log.exp_name mode0_teapot --learnable_mode 0 "
+                 "--data.train_data_dir "
                  "data/datasets_mode0/colorful_teapot/ --log.save_steps 150 --eval.validation_steps 150 "
                  "--optim.max_train_steps 1000",
     mode2_scan114="--config_path input_configs/train.yaml --log.exp_name mode2_scan114 --learnable_mode 2 "
                   "--optim.max_train_steps 3000 --data.train_data_dir data/dtu/Rectified/scan114 --data.dtu_subset 6",
     mode3_4scenes="--config_path input_configs/train_m3.yaml --log.exp_name mode3_4scenes --learnable_mode 3 "
                   "--data.train_data_dir data/dtu/Rectified --data.dtu_subset 0 --optim.max_train_steps 60000",
-    mode5_scan114="--config_path input_configs/train.yaml --log.exp_name mode5_scan114 --learnable_mode 5 --data.train_data_dir "
+    mode5_scan114="--config_path input_configs/train.yaml --log.exp_name mode5_scan114 --learnable_mode 5 "
+                  "--data.train_data_dir "
                   "data/dtu/Rectified/scan114 --data.dtu_subset 1 --optim.max_train_steps 3000 "
                   "--model.pretrained_view_mapper_key 8",
     train_m3_88scenes="--config_path input_configs/train_m3_88scenes.yaml --log.exp_name train_m3_88scenes")
@@ -126,7 +130,9 @@ TRAININGS = dict(
 def test_what_the_commands_mean(place, capsys):
     meant = {name: train_options(shlex.split(line)) for name, line in TRAININGS.items()}
     assert {c.folder: c.mode for c in meant.values()} == {
-        f"results/{name}": mode for name, mode in zip(TRAININGS, ("scene", "object", "scene", "scenes", "frozen", "scenes"))}
+        f"results/{name}": mode
+        for name, mode in zip(TRAININGS, ("scene", "object", "scene", "scenes", "frozen", "scenes"))
+    }
     assert [c.steps for c in meant.values()] == [3000, 1000, 3000, 60000, 3000, 50000]
     many = meant["train_m3_88scenes"]
     assert len(many.scenes) == len(set(many.object_tokens)) == len(many.object_words) == 88
@@ -162,7 +168,8 @@ def test_results_of_88_scenes_are_converted(place, capsys, monkeypatch):
     viewneti(capsys, "convert results/theirs --folder results/ours")
     run = Run("results/ours")
     assert len(run.objects) == 88 and run.steps == [50000]
-    assert torch.equal(run.load_model(device="cpu").mappers["<scan97>"].net[0].weight, mappers["<scan97>"].net[0].weight)
+    assert torch.equal(
+        run.load_model(device="cpu").mappers["<scan97>"].net[0].weight, mappers["<scan97>"].net[0].weight)
 
 
 def test_negative_subsets(place, capsys):
@@ -177,12 +184,15 @@ def test_negative_subsets(place, capsys):
 @slow
 def test_the_readme_from_end_to_end(place, capsys):
     Path("view_mappers.yaml").write_text("8: results/mode3_4scenes/mapper-steps-2_view.pt\n")   # as the README names it
-    more = dict(mode2_scan114="--validation_views all --masks none --log.overwrite_ok", mode3_4scenes="--original_files")
+    more = dict(mode2_scan114="--validation_views all --masks none "
+                              "--log.overwrite_ok", mode3_4scenes="--original_files")
     for name, line in TRAININGS.items():
         told = viewneti(capsys, f"train {line} {OURS} {more.get(name, '')}")
         assert told.startswith("In our terms: viewneti train") and Run(f"results/{name}").steps == [2], told
-    before, after = (Run(f"results/{n}").load_model(device="cpu").mappers["<view>"] for n in ("mode3_4scenes", "mode5_scan114"))
-    for k, v in before.state_dict().items(): assert torch.equal(v, after.state_dict()[k]), "mode 5 leaves the view mapper"
+    before, after = (Run(f"results/{n}").load_model(device="cpu").mappers["<view>"]
+                     for n in ("mode3_4scenes", "mode5_scan114"))
+    for k, v in before.state_dict().items():
+        assert torch.equal(v, after.state_dict()[k]), "mode 5 leaves the view mapper"
     assert len(Run("results/train_m3_88scenes").objects) == 88
     sheets = {f.name for f in Path("results/mode2_scan114/validation").iterdir()}
     assert sheets == {"step-2-object-seed-0.png", "step-2-object-seed-1.png", "step-2-scores.json"}

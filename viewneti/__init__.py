@@ -33,7 +33,9 @@ _NAMES = {
     'original.checkpoints': ['load_original'],
 }
 __getattr__, __dir__, _ = _lazy.attach(__name__, submod_attrs=_NAMES)
-_all_ = ['InputError', 'show_pictures', 'Camera', 'orbit', 'camera_path', 'plot_cameras', 'Scene', 'View', 'load_scene', 'list_scenes',
-         'contact_sheet', 'Mapper', 'save_mapper', 'load_mapper', 'ViewNeTI', 'ViewNeTIPipeline', 'FitConfig', 'Run',
-         'fit', 'evaluate', 'summarize', 'manifold_figures', 'study', 'explore', 'static_explorer', 'export_world',
-         'measure_camera', 'example_run', 'load_original']
+_all_ = [
+    'InputError', 'show_pictures', 'Camera', 'orbit', 'camera_path', 'plot_cameras', 'Scene', 'View', 'load_scene',
+    'list_scenes', 'contact_sheet', 'Mapper', 'save_mapper', 'load_mapper', 'ViewNeTI', 'ViewNeTIPipeline', 'FitConfig',
+    'Run', 'fit', 'evaluate', 'summarize', 'manifold_figures', 'study', 'explore', 'static_explorer', 'export_world',
+    'measure_camera', 'example_run', 'load_original'
+]

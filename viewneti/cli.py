@@ -23,7 +23,7 @@ from .configuration import EvalConfig
 
 # %% ../nbs/12_cli.ipynb #d5c0ec1d
 def cell(
-    value,
+    value,  # text, a number, True, False or None
 ) -> str:  # four significant digits for a number with a fraction
     "How a value is written in a table."
     if value is None: return '-'
@@ -288,7 +288,7 @@ def parse(
 # %% ../nbs/12_cli.ipynb #71d41284
 def understand(
     words: list,       # of the command line
-    app: App = app,
+    app: App = app,    # None: the command line's own
 ) -> tuple:            # what is to be called, and with which arguments; `UserError` where that cannot be said
     "What a command line means, in our words or in those of a program that we understand."
     translate = TRANSLATORS.get(words[0]) if words else None
@@ -629,13 +629,22 @@ def highlights(
     middle = lambda rows: statistics.median(x for row in rows for x in row)
     layer = max(range(len(swap['layer'])), key=swap['layer'].__getitem__)
     errors = [r['error'] for r in walks['rows']]
-    return [['dimension of the surface of words, median over layers and timesteps', middle(words['words']['dimension']), ''],
-            ['order of distances between words and between cameras', middle(words['words']['rank_correlation']), 'rank correlation'],
-            ['camera error along walks, median', statistics.median(errors), 'degrees'],
-            ['camera error halfway between two cameras, camera moved', statistics.median(blend['camera_moved']), 'degrees'],
+    return [[('dimension of the surface of words, median over layers '
+              'and timesteps'),
+             middle(words['words']['dimension']), ''],
+            [('order of distances between words and '
+              'between cameras'),
+             middle(words['words']['rank_correlation']), 'rank correlation'],
+            ['camera error along walks, median',
+             statistics.median(errors), 'degrees'],
+            [('camera error halfway between two cameras, '
+              'camera moved'),
+             statistics.median(blend['camera_moved']), 'degrees'],
             ['the same, words mixed', statistics.median(blend['words_mixed']), 'degrees'],
-            [f'turn by layer {layer} alone, the most of any', swap['layer'][layer], f"of {swap['distance']:.0f} degrees"],
-            *([f'camera error in "{name}"', row['median'], 'degrees'] for name, row in matrix.items())]
+            [
+                f'turn by layer {layer} alone, the most of any', swap['layer'][layer],
+                f"of {swap['distance']:.0f} degrees"
+            ], *([f'camera error in "{name}"', row['median'], 'degrees'] for name, row in matrix.items())]
 
 # %% ../nbs/12_cli.ipynb #14bae7ca
 @command(ManifoldOptions, 'run', 'the same command goes on with what is left')

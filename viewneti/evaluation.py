@@ -454,7 +454,7 @@ def object_sheet(
     given: list,          # pictures [3, H, W] in [0, 1], of any size
     drawn: torch.Tensor,  # [S, 3, h, w] in [0, 1]
     seeds: list,          # S whole numbers
-    columns: int = 8,
+    columns: int = 8,     # pictures a row
     scale: float = 1.2,   # inches a picture
 ) -> plt.Figure:
     "Some of the pictures that an object was learned from, and under them what was drawn of it."
@@ -568,7 +568,8 @@ def write_pt(
     kept = {}
     for token in scenes:
         results = read_metrics(root/places[token]/'metrics.json')
-        (pictures, about), e = load_predictions(root/places[token]/results['files']['predictions']), results['evaluation']
+        (pictures,
+         about), e = load_predictions(root / places[token] / results['files']['predictions']), results['evaluation']
         masks = e['masks'] if e['masks'] in ('none', 'white') else 'auto'
         truth = read_truth(scenes[token], e['size'], masks).only(about['numbers'])
         drawn = [resize_pictures(pictures[:, about['seeds'].index(s)], truth.size) for s in e['seeds']]
@@ -596,7 +597,7 @@ def in_precision(
 def evaluate(
     run: Run,                   # or its folder
     config: EvalConfig = None,  # what is measured, and how; masks 'auto': as in the run's configuration
-    progress: bool = True,
+    progress: bool = True,      # show a bar
     **kwargs,                   # fields of `EvalConfig`, which win; `meter` may be a function too, see `meter_for`
 ) -> dict:                      # as written to evaluation/metrics.json; `InputError` before any drawing
     "Draw and score a run's training and test views, and write the results into its folder."
@@ -652,7 +653,7 @@ def evaluate_runs(
     runs,                       # see `find_runs`
     step=None,                  # of checkpoints: a number, a list of numbers, 'all', or None for the last of each run
     config: EvalConfig = None,  # None: what was evaluated just so before is left alone
-    progress: bool = True,
+    progress: bool = True,      # show a bar
     **options,                  # fields of `EvalConfig`, which win
 ) -> dict:                      # (run's folder, step) -> results; `InputError` at the end, naming what failed
     "Evaluate many runs at many steps; one that fails does not stop the others."

@@ -434,7 +434,7 @@ def explore(
     model: ViewNeTI|None = None,    # with the run's mappers, if it is loaded already
     prompt: str|None = None,        # to begin with; the run's own if None
     guidance: float|None = None,    # to begin with; the run's own if None
-    seed: int = 0,
+    seed: int = 0,                  # of the first picture
     steps: int = 20,                # of the fine picture
     coarse: int = 4,                # of the picture while dragging; 0: draw at rest alone, for slow machines
     rest: float = .25,              # seconds without a change before the fine picture is drawn
@@ -470,16 +470,16 @@ class Grid:
 
 # %% ../nbs/11_explorer.ipynb #0e4a1d83
 def draw_grid(
-    drawer: Drawer,
+    drawer: Drawer,           # draws the pictures
     token: str,           # the object's placeholder
     azimuths: list,       # degrees
     elevations: list,     # degrees
-    seeds=(0,),
-    guidance: float = 7.5,
-    steps: int = 20,
+    seeds=(0,),               # a picture of each view for each
+    guidance: float = 7.5,    # strength of the prompt; 1 for none
+    steps: int = 20,          # of the sampler
     prompt: str|None = None,  # the run's own if None
     at_once: int = 8,     # how many cameras go through the model together
-    progress: bool = True,
+    progress: bool = True,    # show a bar
 ) -> Grid:
     "Draw an object from all around."
     scene, prompt = drawer.scene(token), prompt or drawer.run.prompt_for(token)
@@ -590,19 +590,19 @@ def static_explorer(
     objects: list|None = None,      # placeholders; the first four if None
     azimuths: int = 36,             # how many, evenly around the circle
     elevations: list|None = None,   # degrees; five between the lowest and the highest of the rig if None
-    seeds=(0,),
+    seeds=(0,),                     # a picture of each view for each
     guidance: float|None = None,    # the run's own if None
-    steps: int = 20,
+    steps: int = 20,                # of the sampler
     model: ViewNeTI|None = None,    # with the run's mappers, if it is loaded already
     size=None,                      # (width, height) at which the model draws
     tile: int = 160,                # longest side of a picture on the page, at most
     quality: int = 80,              # of WebP, 1 to 100
-    title: str = 'Explorer',
-    foot: str = 'drawn beforehand.',
+    title: str = 'Explorer',        # of the page
+    foot: str = 'drawn beforehand.',  # a sentence below, Markdown links allowed
     meter='learned',                # see `camera_note`
     at_once: int = 8,               # how many cameras go through the model together
-    device: str|None = None,
-    progress: bool = True,
+    device: str|None = None,        # 'cpu', 'cuda' or 'auto'
+    progress: bool = True,          # show a bar
 ) -> Page:                          # `InputError` before anything is drawn
     "Draw objects of a run from all around, into one HTML page that needs no kernel and no other file."
     run = EXAMPLES['example']() if run is None else run if isinstance(run, Run) else Run(run)

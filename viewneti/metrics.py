@@ -109,7 +109,7 @@ def load_trunk(
 def lpips_metric(
     pnet_rand: bool = False,  # a random trunk, for tests of the code path: its distances are no scores
     download: bool = False,   # fetch the trunk's weights if they are not here
-    device='cpu',
+    device='cpu',             # on which it runs
 ):                            # `lpips.LPIPS`, frozen, or None if the weights are not here
     "LPIPS with a VGG trunk, if its weights can be had."
     if not pnet_rand and not vgg_file().is_file():
@@ -567,11 +567,11 @@ def seed_summary(
 
 # %% ../nbs/08_evaluation_metrics.ipynb #b9c5e1cd
 def score_views(
-    truth: Truth,
+    truth: Truth,                 # of `read_truth`
     predictions: torch.Tensor,    # [V, S, 3, H, W] in [0, 1], at the size of the metrics
     seeds=(0,),                   # S whole numbers
     decoded: torch.Tensor = None, # [V, 3, H, W] the scored views through the model's autoencoder
-    progress: bool = True,
+    progress: bool = True,        # show a bar
 ) -> list:                        # V dicts: name, number, test, train, regnerf, predictions (a dict a seed), baselines
     "Every score of every view."
     drawn = [measure_pictures(predictions[:, j], truth)
@@ -593,7 +593,7 @@ def masks_reasons(
 # %% ../nbs/08_evaluation_metrics.ipynb #f7866b0f
 def summarize_views(
     rows: list,    # what `score_views` returned
-    truth: Truth,
+    truth: Truth,  # of `read_truth`
 ) -> dict:         # averages over test views (train_*: over training views; regnerf_*: over RegNeRF's), mean over
                    # seeds; under seeds: the same for each
     "The few numbers that a scene's result comes down to."

@@ -68,7 +68,8 @@ def new_mappers(
             found[token] = load_object_mapper(config.object_mapper, token, config.registry)
             continue
         thing = {} if config.textual_inversion else options | form(config.alpha, config.bypass, config.normalize)
-        found[token] = model.new_mapper('object', word, kind='free' if config.textual_inversion else config.mapper, **thing)
+        found[token] = model.new_mapper('object', word, kind='free' if config.textual_inversion else config.mapper,
+                                        **thing)
     return found
 
 # %% ../nbs/07_training.ipynb #7827bcfe
@@ -174,7 +175,7 @@ def training_set(
 # %% ../nbs/07_training.ipynb #bc5d9f6a
 @patch
 def draw(self: TrainingSet,
-    model: ViewNeTI,
+    model: ViewNeTI,             # a `ViewNeTI` with a view mapper
     config: FitConfig,
     at: list,                    # which pictures, B numbers
     generator: torch.Generator,
@@ -237,8 +238,8 @@ def denoise(
 
 # %% ../nbs/07_training.ipynb #97306659
 def training_loss(
-    model: ViewNeTI,
-    batch: Batch,
+    model: ViewNeTI,  # a `ViewNeTI` with a view mapper
+    batch: Batch,  # what is learned from
 ) -> torch.Tensor:   # scalar
     "Mean squared error of the prediction (arXiv 2309.07986, eq. 2). `fit` takes another function of these two."
     return F.mse_loss(*denoise(model, batch))
@@ -273,7 +274,7 @@ def processes(
 class Stepper:
     "Optimizer, learning rate and gradients of the mappers, over one process or several."
     def __init__(self,
-        model: ViewNeTI,
+        model: ViewNeTI,     # a `ViewNeTI` with a view mapper
         config: FitConfig,   # resolved
         learned: list,       # placeholders
     ):
@@ -587,7 +588,7 @@ class Validation(Callback):
 CALLBACKS = dict(original_files='viewneti.original.configurations:OriginalFiles')
 
 def fit(
-    config: FitConfig,
+    config: FitConfig,      # what is learned, from what, how
     progress: bool = True,  # show a bar with the loss
     validate=draw_views,    # asked every `validate_every` steps: function of run, model and step -> title -> picture,
                             # or a number for a curve

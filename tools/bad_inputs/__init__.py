@@ -18,5 +18,5 @@ from .corpus import CASES, KINDS, Case, Kind, a_pickle_that_runs_code  # noqa: E
 from .running import count, run, run_cases  # noqa: E402, F401
 
 for register in (scenes.bad_data, scenes.bad_posed, scenes.bad_arrays, runs.bad_runs, mappers.bad_mappers,
-                 plans.bad_configurations, originals.bad_original_configurations, originals.bad_originals, models.bad_models,
-                 results.bad_results, others.bad_rest, paths.bad_paths): register()
+                 plans.bad_configurations, originals.bad_original_configurations, originals.bad_originals,
+                 models.bad_models, results.bad_results, others.bad_rest, paths.bad_paths): register()

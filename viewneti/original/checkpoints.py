@@ -81,7 +81,9 @@ def read_checkpoint(
                 unknown = get_unsafe_globals_in_checkpoint(path)
             content = None if unknown else torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e:  # a damaged file can provoke nearly any exception
-        unknown = [n for n in (() if packed else pickled_names(path)) if n not in KNOWN_CLASSES and not HARMLESS.fullmatch(n)]
+        unknown = [
+            n for n in (() if packed else pickled_names(path)) if n not in KNOWN_CLASSES and not HARMLESS.fullmatch(n)
+        ]
         reason = (str(e).split('WeightsUnpickler error:')[-1].strip() or type(e).__name__).splitlines()[0]
         if not unknown: raise InputError(f'{path}: not a readable checkpoint ({reason[:120]})') from None
     if unknown:
@@ -222,7 +224,8 @@ def to_mapper(
         except InputError as e: raise InputError(f'{where}: {theirs(str(e))}') from None
         for k, v in tensors.items():
             if v.shape != expected[k].shape:
-                raise InputError(f'{where}: tensor {theirs(k)}: found {tuple(v.shape)}, expected {tuple(expected[k].shape)}')
+                raise InputError(f'{where}: tensor {theirs(k)}: found {tuple(v.shape)}, expected '
+                                 f'{tuple(expected[k].shape)}')
     if 'ti_embeddings' in state:
         words = state['ti_embeddings']
         if words.ndim != 2 or not len(words) or not words.isfinite().all():
@@ -266,7 +269,8 @@ def data_folder(
 ) -> str:
     "The folder of pictures that the configuration names."
     data = config_field(config, 'data.train_data_dir', where)
-    if not isinstance(data, str): raise InputError(f'{where}: data.train_data_dir: found {quoted(data)}, expected a folder')
+    if not isinstance(data, str): raise InputError(f'{where}: data.train_data_dir: found {quoted(data)}, '
+                                                   'expected a folder')
     return data
 
 # %% ../../nbs/original/00_checkpoints.ipynb #04ca3299
@@ -396,8 +400,8 @@ class ForeignPickler(pickle._Pickler):
 
 # %% ../../nbs/original/00_checkpoints.ipynb #4faa5e9d
 def write_checkpoint(
-    content: dict,
-    path: str|Path,
+    content: dict,  # as the original saves it
+    path: str|Path,  # of the file
 ):
     "Write a file as the original does, whole or not at all."
     pickler = SimpleNamespace(Pickler=ForeignPickler, __name__='pickle')
@@ -677,7 +681,7 @@ def state_mapper(
 
 # %% ../../nbs/original/00_checkpoints.ipynb #03ba0add
 def original_config(
-    view: Mapper|None,
+    view: Mapper|None,        # the view mapper, or None
     objects: dict,  # token -> mapper
     given: dict|None = None,  # some of the original's fields, nested
 ) -> dict:  # complete

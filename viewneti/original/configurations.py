@@ -16,11 +16,11 @@ import draccus
 import yaml
 
 from ..core import InputError, quoted, read_yaml, write_whole
-from .checkpoints import (AUGMENTATION_KEYS, MODE_NUMBERS, ORIGINAL_DEFAULTS, PRECISION_NAMES, RUNTIME_FIELDS,
-                             SIGMA_KEYS, SIZE_KEYS, Original, OriginalConfig, config_field, data_folder, dotted,
-                             find_calibration, load_original, merge_config, name_of, original_config,
-                             original_files, original_steps, read_projections,
-                             save_original, split_concepts)
+from .checkpoints import (AUGMENTATION_KEYS, MODE_NUMBERS, ORIGINAL_DEFAULTS, PRECISION_NAMES,
+                                           RUNTIME_FIELDS, SIGMA_KEYS, SIZE_KEYS, Original, OriginalConfig,
+                                           config_field, data_folder, dotted, find_calibration, load_original,
+                                           merge_config, name_of, original_config, original_files, original_steps,
+                                           read_projections, save_original, split_concepts)
 from ..experiment import FitConfig, Run
 from ..mappers import load_mapper
 from ..backbones import MOVED_MODELS

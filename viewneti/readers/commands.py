@@ -56,7 +56,8 @@ def masks(options: MasksOptions):
 class InspectOptions:
     "Which scene, and what is written."
     path: str = ''              # the scene's folder
-    figure: Optional[str] = ''  # where the figure goes; NAME-inspection.png beside the scene's folder if empty; none: no figure
+    figure: Optional[
+        str] = ''  # where the figure goes; NAME-inspection.png beside the scene's folder if empty; none: no figure
     fix: str = ''               # a folder for a cleaned copy with transforms.json; none if empty
     reader: str = 'auto'        # the layout: 'dtu', 'transforms', 'colmap', 'folder', or 'auto' to recognise it
     light: str = '3'            # DTU's light
@@ -101,7 +102,7 @@ def inspect(options: InspectOptions):
 class PoseOptions:
     "Which photographs, and how they are posed."
     folder: str = ''            # of the photographs: in it, or in its images/ or input/
-    match: str = 'auto'         # pairs: 'exhaustive' (all), 'sequential' (neighbours, for films), 'auto': all up to 150 pictures
+    match: str = 'auto'  # pairs: 'exhaustive' (all), 'sequential' (neighbours, for films), 'auto': all up to 150 pictures
     lens: str = 'SIMPLE_RADIAL' # COLMAP's camera model: SIMPLE_PINHOLE, PINHOLE, SIMPLE_RADIAL, RADIAL or OPENCV
     one_camera: bool = True     # pictures of one size were taken with one lens, at one zoom
     features: int = 8192        # most points a picture

@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 
 from ..cameras import Camera, read_projection
 from ..core import InputError
-from ..scenes import (DTU_EVALUATED, DTU_TRAIN_ORDER, RECORD, Reader, Scene, View, dtu_ranges, dtu_splits, find_masks,
-                             picture_size, read_info)
+from ..scenes import (DTU_EVALUATED, DTU_TRAIN_ORDER, RECORD, Reader, Scene, View, dtu_ranges, dtu_splits,
+                             find_masks, picture_size, read_info)
 
 # %% ../../nbs/readers/dtu.ipynb #189b140f
 DTU_TEST_SCANS = (8, 21, 30, 31, 34, 38, 40, 41, 45, 55, 63, 82, 103, 110, 114)

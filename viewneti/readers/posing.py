@@ -34,7 +34,8 @@ def photographs(folder:Path, # of a scene
                )->list: # names in folder/images; `InputError` when there are too few, or one cannot be posed
     "The pictures to be posed, all of them in `images/`"
     def named(place, deep):
-        found = (f for f in (place.rglob('*') if deep else place.glob('*')) if f.is_file() and f.suffix.lower() in PICTURE_TYPES)
+        found = (f for f in (place.rglob('*') if deep else place.glob('*'))
+                 if f.is_file() and f.suffix.lower() in PICTURE_TYPES)
         names = [f.relative_to(place).as_posix() for f in found if not f.name.startswith('.')]
         return sorted(names, key=natural_order)
     places = (folder/'images', True), (folder/'input', True), (folder, False)
@@ -51,7 +52,8 @@ def photographs(folder:Path, # of a scene
     for name in names:
         with open_picture(folder/'images'/name) as picture:
             if exif_turn(picture) not in (0, 1):
-                raise InputError(f'{folder}/images/{name}: expected a picture stored upright, found one with an EXIF note to turn '
+                raise InputError(f'{folder}/images/{name}: expected a picture stored upright, found one with an EXIF '
+                                 'note to turn '
                                  'it; save it turned first, since COLMAP and other programs disagree about such notes')
     return names
 
@@ -84,7 +86,7 @@ LENSES = ('SIMPLE_PINHOLE', 'PINHOLE', 'SIMPLE_RADIAL', 'RADIAL', 'OPENCV') # mo
 @dataclass(frozen=True)
 class PoseSettings:
     "How photographs are posed."
-    match: str = 'auto'          # pairs: 'exhaustive' (all), 'sequential' (neighbours, for films), or 'auto': all up to 150 pictures
+    match: str = 'auto'  # pairs: 'exhaustive' (all), 'sequential' (neighbours, for films), or 'auto': all up to 150 pictures
     lens: str = 'SIMPLE_RADIAL'  # COLMAP's camera model; SIMPLE_PINHOLE for rendered pictures
     one_camera: bool = True      # pictures of one size were taken with one lens, at one zoom
     features: int = 8192         # most points a picture
@@ -140,10 +142,14 @@ def find_features(file, images, names, settings, asked, progress):
     options.num_threads, options.sift.max_num_features, reading.camera_model = settings.threads, settings.features, settings.lens
     for some in portions(names, max(4, os.cpu_count() or 1), 'features', progress):
         if one and count(file, 'num_cameras'):      # the lens of the pictures before
-            with pycolmap.Database.open(file) as database: reading.existing_camera_id = database.read_all_cameras()[0].camera_id
-        watched(lambda token: pycolmap.extract_features(file, images, some, mode, reading, options, cancellation_token=token), asked)
+            with pycolmap.Database.open(file) as database:
+                reading.existing_camera_id = database.read_all_cameras()[0].camera_id
+        watched(
+            lambda token: pycolmap.extract_features(file, images, some, mode, reading, options, cancellation_token=token
+                                                    ), asked)
     if not count(file, 'num_keypoints'):
-        raise InputError(f'{images}: expected pictures with texture, COLMAP found not one point in {len(names)} of them')
+        raise InputError(f'{images}: expected pictures with texture, COLMAP found not one point in '
+                         f'{len(names)} of them')
 
 # %% ../../nbs/readers/posing.ipynb #dd5bbd1c
 def chosen_pairs(names:list, match:str # 'exhaustive', 'sequential' or 'auto'
@@ -163,10 +169,12 @@ def find_matches(file, images, names, settings, asked, progress):
         watched(lambda token: pycolmap.match_exhaustive(file, options, cancellation_token=token), asked)
     else:
         for some in portions(chosen_pairs(names, settings.match), 100, 'matches', progress):
-            with write_whole(how.match_list_path) as part: part.write_text('\n'.join(map(' '.join, some)) + '\n', encoding='utf-8')
+            with write_whole(how.match_list_path) as part:
+                part.write_text('\n'.join(map(' '.join, some)) + '\n', encoding='utf-8')
             watched(lambda token: pycolmap.match_image_pairs(file, options, how, cancellation_token=token), asked)
     if not count(file, 'num_inlier_matches'):
-        raise InputError(f'{images}: expected pictures that overlap, found no two of {len(names)} that share enough points: take them '
+        raise InputError(f'{images}: expected pictures that overlap, found no two of {len(names)} that share enough '
+                         'points: take them '
                          'closer together, of a thing with texture, and not on a turntable before a plain wall')
 
 # %% ../../nbs/readers/posing.ipynb #c1345903
@@ -183,9 +191,11 @@ def map_pictures(file, images, names, settings, asked, progress, to:Path # a fol
                 asked, lambda: bar.update(min(len(done), len(names)) - bar.n))
     models = sorted(found.values(), key=lambda model: -model.num_reg_images())
     if not models:
-        raise InputError(f'{images}: COLMAP found no cameras: the {len(names)} pictures share {count(file, "num_inlier_matches")} points, but no '
-                         'two of them show enough from sufficiently different sides; take more pictures, in between and from '
-                         'other sides')
+        raise InputError(
+            f'{images}: COLMAP found no cameras: the {len(names)} pictures share '
+            f'{count(file, "num_inlier_matches")} points, but no '
+            'two of them show enough from sufficiently different sides; take more pictures, in between and from '
+            'other sides')
     for i, model in enumerate(models):
         (to/str(i)).mkdir(parents=True)
         model.write(to/str(i))
@@ -220,13 +230,17 @@ class Posing:
         found = []
         def add(wrong, name, what, advice):
             if wrong: found.append(Finding(name, what, advice))
-        add(self.missing, 'missing', f'{len(self.missing)} of {self.pictures} pictures have no camera: {some(self.missing)}',
+        add(self.missing, 'missing', f'{len(self.missing)} of {self.pictures} pictures have no camera: '
+                                     f'{some(self.missing)}',
             'take pictures between them and the others, or leave them out')
-        add(len(self.models) > 1, 'models', f'the pictures fell into {len(self.models)} models of {some(self.models)} pictures, of which '
+        add(len(self.models) > 1, 'models', f'the pictures fell into {len(self.models)} models of {some(self.models)} '
+                                            'pictures, of which '
             'the largest is read', 'take pictures that join them')
         add(self.error > 1.5, 'error', f'points lie {self.error:.2f} pixels from where they were seen, on average',
-            'look for blurred pictures, a changed zoom, or things that moved; try a lens with more parameters (--lens OPENCV)')
-        add(self.gap > 40, 'gap', f'neighbouring cameras are up to {self.gap:.0f} degrees apart', 'take pictures in between')
+            'look for blurred pictures, a changed zoom, or things that moved; try a lens with more parameters '
+            '(--lens OPENCV)')
+        add(self.gap > 40, 'gap', f'neighbouring cameras are up to {self.gap:.0f} '
+                                  'degrees apart', 'take pictures in between')
         return found
 
 # %% ../../nbs/readers/posing.ipynb #08fdd3c6
@@ -238,10 +252,12 @@ def pose_scene(folder, # of photographs: in it, or in its images/ or input/
     folder = Path(os.path.abspath(folder))
     if not folder.is_dir(): raise InputError(f'{folder}: expected a folder of photographs, found no such folder')
     there = next(iter(find_transforms(folder)), None) or next((folder/'sparse').glob('*'), None)
-    if there: raise InputError(f'{there}: expected pictures without cameras, found these; move it away to pose the pictures again')
+    if there: raise InputError(f'{there}: expected pictures without cameras, found these; move it away to pose the '
+                               'pictures again')
     try: import pycolmap
     except ImportError:
-        raise InputError(f"{folder}: expected pycolmap to pose pictures, found it not installed: pip install 'viewneti[colmap]'") from None
+        raise InputError(f"{folder}: expected pycolmap to pose pictures, found it not installed: pip install "
+                         "'viewneti[colmap]'") from None
     with only_one(folder/'posing'), stop_requests() as asked:
         sweep(folder, ['images', 'sparse'])
         names, quiet = photographs(folder), pycolmap.logging.minloglevel
@@ -261,5 +277,6 @@ def pose_scene(folder, # of photographs: in it, or in its images/ or input/
         finally: pycolmap.logging.minloglevel = quiet
     best, placed = models[0], {image.name for image in models[0].images.values() if image.has_pose}
     gap = largest_gap(load_scene(folder, reader='colmap', masks='none').cameras)
-    return Posing(folder/'sparse/0', len(names), tuple(n for n in names if n not in placed), best.compute_mean_reprojection_error(),
-                  best.num_points3D(), gap, tuple(m.num_reg_images() for m in models))
+    return Posing(folder / 'sparse/0', len(names), tuple(n for n in names if n not in placed),
+                  best.compute_mean_reprojection_error(), best.num_points3D(), gap,
+                  tuple(m.num_reg_images() for m in models))
