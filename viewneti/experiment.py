@@ -205,7 +205,7 @@ def read_config(
     file: str|Path,          # config.yaml of a run
 ) -> FitConfig:              # `InputError` naming the file, and the field if it is a field
     "The configuration of a run, read back."
-    values = read_yaml(file)
+    values = {'distortion': 'ignore'} | read_yaml(file)    # older runs learned from pictures as they were
     try:
         for name in [name for name in WRITTEN if name not in values]: raise InputError(f'{name}: found no such field')
         config = decode_config(values)
@@ -255,6 +255,13 @@ class SquareView(GetAttr):
         picture = self.view.image(self.view.size)[self.square]
         if size is None or tuple(size) == self.size: return picture
         return pil_to_tensor(to_pil_image(picture).resize(tuple(size), Image.Resampling.LANCZOS)).float()/255
+
+    def mask_picture(self):
+        "As `View.mask_picture`."
+        grey = self.view.mask_picture()
+        side = min(grey.size)
+        left, top = (grey.width-side)//2, (grey.height-side)//2
+        return grey.crop((left, top, left+side, top+side))
 
     def mask(self, size=None):
         "As `View.mask`."

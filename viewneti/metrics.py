@@ -182,18 +182,13 @@ def drawn_then_tensors(view, size, drawn):
 def average_pixels(pictures, size): return resize_pictures(pictures, size, Image.Resampling.BOX)
 
 # %% ../nbs/08_evaluation_metrics.ipynb #1052cc1e
-def _grey(view):
-    "A mask as the file has it, a grey picture of Pillow's; `InputError` when it is missing or damaged"
-    load_mask(view.mask_file)
-    with open_picture(view.mask_file) as picture: return picture.convert('L')
-
 def touched(view, size): # -> [1, h, w] bool
     "All that the object touches: above .01 after Pillow's bicubic resizing"
-    return torch.from_numpy(np.array(_grey(view).resize(tuple(size), Image.Resampling.BICUBIC)) > .01*255)[None]
+    return torch.from_numpy(np.array(view.mask_picture().resize(tuple(size), Image.Resampling.BICUBIC)) > .01*255)[None]
 
 def wholly_white(view, size): # -> [1, h, w] bool
     "What is white at 255 alone, by nearest pixel"
-    white = Image.fromarray(np.array(_grey(view)) == 255)
+    white = Image.fromarray(np.array(view.mask_picture()) == 255)
     return torch.from_numpy(np.array(white.resize(tuple(size), Image.Resampling.NEAREST)))[None]
 
 # %% ../nbs/08_evaluation_metrics.ipynb #a36d759f

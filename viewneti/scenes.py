@@ -94,21 +94,31 @@ def load_picture(path, # a picture file
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).float()/255
 
 # %% ../nbs/02_scenes.ipynb #f22e51b2
-def load_mask(path, # a picture file, white (at least 128 of 255) where the object is
-              size=None, # (width, height) to resize to, by nearest neighbour; the file's own otherwise
+def open_mask(path, # a picture file
               lens=None, # as for `load_picture`, of uint8 [H,W]
               alpha:bool=False, # take the picture's alpha channel instead of its brightness
-             )->torch.Tensor: # [1,H,W] bool
-    "Read a mask"
+             )->Image.Image: # in grey, of the file's own size
+    "A mask as its file has it, straightened"
     with open_picture(path) as picture:
         try:
             upright = ImageOps.exif_transpose(picture) if alpha and picture.format != 'PNG' else picture
             grey = upright.convert('RGBA').getchannel('A') if alpha else upright.convert('L')
         except (OSError, SyntaxError, ValueError) as e:
             raise InputError(f'{path}: expected a complete mask, found a truncated or damaged one ({e})') from None
-    if lens is not None: grey = Image.fromarray(lens(np.array(grey)))
+    return grey if lens is None else Image.fromarray(lens(np.array(grey)))
+
+def _as_mask(grey, size):
     if size is not None and tuple(size) != grey.size: grey = grey.resize(tuple(size), Image.Resampling.NEAREST)
     return torch.from_numpy(np.array(grey) >= 128)[None]
+
+# %% ../nbs/02_scenes.ipynb #4f396f0c
+def load_mask(path, # a picture file, white (at least 128 of 255) where the object is
+              size=None, # (width, height) to resize to, by nearest neighbour; the file's own otherwise
+              lens=None, # as for `load_picture`, of uint8 [H,W]
+              alpha:bool=False, # take the picture's alpha channel instead of its brightness
+             )->torch.Tensor: # [1,H,W] bool
+    "Read a mask"
+    return _as_mask(open_mask(path, lens, alpha), size)
 
 # %% ../nbs/02_scenes.ipynb #81ad7510
 def are_cut_out(files:list, # of pictures
@@ -150,6 +160,16 @@ class View:
 
     def __repr__(self): return f'View({self.name!r}, number={self.number}, size={self.size})'
 
+# %% ../nbs/02_scenes.ipynb #87bbb3bd
+@patch
+def mask_picture(self:View
+                )->Image.Image: # in grey, as the mask's file has it, straightened as the picture is
+    "The mask before anybody decides what counts as white; `InputError` naming the file when it is missing"
+    if not Path(self.mask_file).is_file():
+        raise InputError(f"{self.mask_file}: expected the mask of view {self.name}, found no such file "
+                         "(load the scene with masks='none' to do without)")
+    return open_mask(self.mask_file, self.lens, Path(self.mask_file) == self.path)
+
 # %% ../nbs/02_scenes.ipynb #9e939cad
 @patch
 def mask(self:View,
@@ -158,10 +178,7 @@ def mask(self:View,
     "The object's mask; `InputError` naming the file when it is missing"
     w, h = size or self.size
     if self.mask_file is None: return torch.ones(1, h, w, dtype=torch.bool)
-    if not Path(self.mask_file).is_file():
-        raise InputError(f"{self.mask_file}: expected the mask of view {self.name}, found no such file "
-                         "(load the scene with masks='none' to do without)")
-    return load_mask(self.mask_file, (w, h), self.lens, Path(self.mask_file) == self.path)
+    return _as_mask(self.mask_picture(), (w, h))
 
 # %% ../nbs/02_scenes.ipynb #e6bdce79
 RECORD = 'recomputed.json' # lies beside masks that were recomputed, and says how
