@@ -548,7 +548,7 @@ def validate_views(
                                                   progress=False)
         name = token.strip('<>')
         for j, seed in enumerate(c.validation_seeds):
-            file, drawn = io.BytesIO(), resize_pictures(pictures[:, j], truth.size)
+            file, drawn = io.BytesIO(), PROTOCOLS[truth.protocol].resize(pictures[:, j], truth.size)
             grid_figure(truth, drawn, results['views'], j, title=f'{name}, step {step}, seed {seed}').savefig(file)
             plt.close()
             found[f'{name} seed {seed}'] = pil_to_tensor(Image.open(file).convert('RGB')).float()/255
@@ -568,11 +568,13 @@ def write_pt(
     kept = {}
     for token in scenes:
         results = read_metrics(root/places[token]/'metrics.json')
-        (pictures,
-         about), e = load_predictions(root / places[token] / results['files']['predictions']), results['evaluation']
+        pictures, about = load_predictions(root/places[token]/results['files']['predictions'])
+        e, drawing_size = results['evaluation'], tuple(pictures.shape[-2:][::-1])
         masks = e['masks'] if e['masks'] in ('none', 'white') else 'auto'
-        truth = read_truth(scenes[token], e['size'], masks).only(about['numbers'])
-        drawn = [resize_pictures(pictures[:, about['seeds'].index(s)], truth.size) for s in e['seeds']]
+        truth = read_truth(scenes[token], e['size'], masks, e['background'], e['protocol'], drawing_size)
+        truth = truth.only(about['numbers'])
+        resize = PROTOCOLS[truth.protocol].resize
+        drawn = [resize(pictures[:, about['seeds'].index(s)], truth.size) for s in e['seeds']]
         masks = [torch.ones_like(truth.pictures[0]) if m is None else m.expand(3, -1, -1).float() for m in truth.masks]
         scores = {f'{name}_{part}_mean': results.get(f'{part}_{name}') for name in ('psnr', 'ssim', 'lpips')
                   for part in ('test', 'train')}

@@ -21,7 +21,7 @@ from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from typing_extensions import TypedDict
 
 from .augmentation import check_augmentation
-from .cameras import ENCODINGS, Placement
+from .cameras import ENCODINGS
 from .configuration import FitConfig
 from .core import (InputError, decode, decode_arguments, in_short, load_state, quoted, read_json, read_log,
                            read_yaml, save_state, write_json, write_whole)

@@ -20,7 +20,7 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import AddedToken, PreTrainedTokenizerBase
 
-from .backbones import DEFAULT_MODEL, Backbone, StableDiffusion, check_device, load_backbone, resolve_model
+from .backbones import DEFAULT_MODEL, Backbone, StableDiffusion, check_device, load_backbone
 from .cameras import Camera, Encoding
 from .core import InputError, quoted, read_json, write_json
 from .injection import Concept, inject

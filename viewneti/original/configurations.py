@@ -7,7 +7,7 @@ __all__ = ['read_original_config', 'to_fit_config', 'convert_run', 'export_run',
 
 # %% ../../nbs/original/01_configurations.ipynb #6766f818
 import typing
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Optional
@@ -16,7 +16,7 @@ import draccus
 import yaml
 
 from ..core import InputError, quoted, read_yaml, write_whole
-from .checkpoints import (AUGMENTATION_KEYS, MODE_NUMBERS, ORIGINAL_DEFAULTS, PRECISION_NAMES,
+from .checkpoints import (AUGMENTATION_KEYS, MODE_NUMBERS, PRECISION_NAMES,
                                            RUNTIME_FIELDS, SIGMA_KEYS, SIZE_KEYS, Original, OriginalConfig,
                                            config_field, data_folder, dotted, find_calibration, load_original,
                                            merge_config, name_of, original_config, original_files, original_steps,

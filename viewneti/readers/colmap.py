@@ -15,7 +15,7 @@ from ..cameras import Camera
 from ..core import InputError, quoted
 from .lens import Lens
 from .posed import in_few, named_file, posed_scene
-from ..scenes import Reader, Scene, is_picture, natural_order, what_lies_in
+from ..scenes import Reader, Scene, natural_order, what_lies_in
 
 # %% ../../nbs/readers/colmap.ipynb #e415ac49
 def count_pictures(file:Path # images.bin or images.txt

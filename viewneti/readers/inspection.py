@@ -7,8 +7,7 @@ __all__ = ['CHECKS', 'Finding', 'Inspection', 'inspect_scene', 'inspection_figur
 
 # %% ../../nbs/readers/inspection.ipynb #e00a6861
 import math, shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt

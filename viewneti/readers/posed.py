@@ -14,9 +14,8 @@ import torch
 
 from ..cameras import Camera
 from ..core import InputError
-from .lens import Lens
 from ..scenes import (GIVEN, OTHER_PICTURES, PICTURE_TYPES, Scene, View, are_cut_out, exif_turn, find_masks,
-                             is_picture, natural_order, open_picture, picture_size, read_info, what_lies_in)
+                             is_picture, natural_order, open_picture, read_info)
 
 # %% ../../nbs/readers/posed.ipynb #43319ad0
 def spread_order(cameras, # list of `Camera`

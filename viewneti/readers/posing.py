@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.sparse.csgraph import minimum_spanning_tree
 from tqdm.auto import tqdm
 
