@@ -14,7 +14,9 @@ import yaml
 
 from viewneti import cli
 from viewneti.cameras import Camera, ProjectionEncoding, read_projection
+from viewneti.evaluation import read_metrics
 from viewneti.experiment import Run, open_scene
+from viewneti.metrics import REGNERF_VIEWS
 from viewneti.mappers import Mapper
 from viewneti.original import checkpoints
 from viewneti.original.checkpoints import load_original, read_original_results, save_original
@@ -214,3 +216,21 @@ def test_the_readme_from_end_to_end(place, capsys):
     told = viewneti(capsys, "summarize 'results/20230805*/viewneti' --folder table")
     assert Path("table/summary.csv").is_file() and "PSNR" in told
     assert DTU_TRAIN_ORDER[0] == 25 and [v.number for v in Run("results/mode5_scan114").load_scene().train] == [25]
+
+
+@slow
+def test_the_archives_masks_of_25_views_are_enough(place, capsys):
+    "As RegNeRF's archive unpacks: for scan 114 in a folder `mask`, numbered from 0, for its 25 test views alone."
+    viewneti(capsys, f"train {TRAININGS['test_mode2']} {OURS} --log.exp_name masked --validate_every 0")
+    archive = Path("data/dtu/submission_data/idrmasks/scan114/mask")
+    archive.mkdir(parents=True)
+    for n in REGNERF_VIEWS: shutil.copy(f"data/dtu/masks/scan114/{n:03d}.png", archive)
+    Path("data/dtu/masks").rename("data/dtu/all_masks")
+    try:
+        line = f"evaluate --config_path input_configs/inference.yaml --input_dir results/masked --iteration 2 {QUICK}"
+        viewneti(capsys, line.replace("--masks none ", ""))
+    finally: Path("data/dtu/all_masks").rename("data/dtu/masks")
+    results = read_metrics("results/masked/evaluation/metrics.json")
+    assert results["evaluation"]["masks"] == "given" and results["regnerf_views"] == 25
+    assert 0 < results["regnerf_psnr"] < 60 and results["test_psnr"] is None, "all 34 have not"
+    assert "no masks of views" in results["test_reason"]
