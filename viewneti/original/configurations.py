@@ -540,7 +540,7 @@ def convert_run(
     with write_whole(run_folder) as part:
         for o in found:  # 'final' is the step at which training ended
             number = config_field(o.config, 'optim.max_train_steps', folder) if o.step == 'final' else o.step
-            held = SimpleNamespace(mappers=o.concepts, name=config.model)  # all that is asked of a model here
+            held = SimpleNamespace(mappers=o.concepts, name=config.model, shape=config.size)  # all that is asked of it
             ViewNeTI.save_mappers(held, part/f'checkpoints/step-{number}')
         (part/'original.yaml').write_text(yaml.safe_dump(last.config, sort_keys=False), encoding='utf-8')
         (part/'config.yaml').write_text(yaml.safe_dump(draccus.encode(config), sort_keys=False), encoding='utf-8')

@@ -308,9 +308,10 @@ def scene_facts(scene:Scene)->dict: # name -> text
     else: facts['cameras'] = 'none'
     facts['pictures without cameras'] = some(f.name for f in lost) or 'none' if scene.cameras else 'all'
     facts |= dict(masks=f'{len(masks)} of {len(scene.views)}' if masks else 'none')
-    found = scene.info.get('found')
     facts['splits'] = some(f'{k} ({len(a)} train, {len(b)} test)' for k, (a, b) in scene.splits.items())
-    return facts | {k: str(v) for k, v in (found if isinstance(found, dict) else {}).items()}
+    for k, v in dict(scene.info.get('found') or {}).items():    # what the reader says itself
+        facts[k] = f'{facts[k]}; {v}' if k in facts and str(v) != facts[k] else str(v)
+    return facts
 
 # %% ../../nbs/readers/inspection.ipynb #b34754f7
 REFUSALS = {  # words of a refusal -> what to do
