@@ -558,8 +558,9 @@ def original_data(
     if len({s.parent for s in scenes}) > 1:
         raise InputError(f'scenes: found folders in {sorted({str(s.parent) for s in scenes})}, '
                          'expected one folder above all of them')
-    if config.mode != 'object' and config.split not in map(str, SPLITS):
-        raise InputError(f'split: found {config.split!r}, expected one of {list(SPLITS)}, as the original has')
+    split = config.split or '6'    # what a new run takes where the data set has no division of its own
+    if config.mode != 'object' and split not in map(str, SPLITS):
+        raise InputError(f'split: found {split!r}, expected one of {list(SPLITS)}, as the original has')
     data = dict(train_data_dir=config.scene, placeholder_object_token=config.object_token,
                 super_category_object_token=config.object_word, super_category_view_token=config.view_word,
                 dtu_lighting=str(config.light), augmentation_key=NUMBERS['augmentation'][config.augmentation],
@@ -568,7 +569,7 @@ def original_data(
     if config.mode == 'object': return data
     if config.mode == 'scenes':
         data |= dict(train_data_dir=str(scenes[0].parent), train_data_subsets=[s.name for s in scenes])
-    return data | dict(dtu_subset=int(config.split))
+    return data | dict(dtu_subset=int(split))
 
 # %% ../../nbs/original/01_configurations.ipynb #27c0b41c
 def original_fields(
