@@ -189,7 +189,7 @@ def test_manifold_reports_numbers_and_figures(chain):
                   objects=1, prompts=[])
     report = execute("manifold", folder, folder/"manifold.ipynb", run="runs/few", sampling_steps=1, options=little)
     text, pictures = shown(report)
-    assert pictures == 8 and "| spans | [30] |" in text and "dimension of the surface" in text
+    assert pictures == 9 and "| spans | [30] |" in text and "dimension of the surface" in text
     assert (folder/"runs/few/manifold/manifold.json").is_file() and (folder/"manifold.ipynb").stat().st_size < 1_000_000
     check_private(text, folder)
 

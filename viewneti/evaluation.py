@@ -7,19 +7,19 @@ __all__ = ['picture_grid', 'load_predictions', 'read_metrics', 'read_results', '
            'evaluate_runs']
 
 # %% ../nbs/08_evaluation.ipynb #f38f7485
-import glob, hashlib, io, json, math, os, re, time
+import glob, hashlib, json, math, os, re, time
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from fastcore.basics import listify
 from fastcore.meta import delegates
-from PIL import Image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from safetensors.torch import save_file
-from torchvision.transforms.functional import pil_to_tensor
 
 from .cameras import check_size
 from .configuration import EvalConfig
@@ -548,10 +548,13 @@ def validate_views(
                                                   progress=False)
         name = token.strip('<>')
         for j, seed in enumerate(c.validation_seeds):
-            file, drawn = io.BytesIO(), PROTOCOLS[truth.protocol].resize(pictures[:, j], truth.size)
-            grid_figure(truth, drawn, results['views'], j, title=f'{name}, step {step}, seed {seed}').savefig(file)
-            plt.close()
-            found[f'{name} seed {seed}'] = pil_to_tensor(Image.open(file).convert('RGB')).float()/255
+            drawn = PROTOCOLS[truth.protocol].resize(pictures[:, j], truth.size)
+            figure = grid_figure(truth, drawn, results['views'], j, title=f'{name}, step {step}, seed {seed}')
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            sheet = torch.from_numpy(np.array(canvas.buffer_rgba()))[..., :3]
+            found[f'{name} seed {seed}'] = sheet.permute(2, 0, 1).float()/255
+            plt.close(figure)
         found |= {f"{name}/{'unmasked_'*(masks == 'none')}{key}": results[key] for key in CURVES
                   if results.get(key) is not None and math.isfinite(results[key])}
     return found
