@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from .cameras import METERS, check_size, measure_camera, view_angle
 from .core import InputError, Registry, in_short
-from .scenes import (DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, View, dtu_splits, mask_record)
+from .scenes import DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, View, dtu_splits, mask_record
 
 # %% ../nbs/08_evaluation_metrics.ipynb #581b644d
 def masked_psnr(
