@@ -16,15 +16,13 @@ from viewneti import cli
 from viewneti.cameras import Camera, ProjectionEncoding, read_projection
 from viewneti.evaluation import read_metrics
 from viewneti.experiment import Run, open_scene
-from viewneti.metrics import REGNERF_VIEWS
 from viewneti.mappers import Mapper
 from viewneti.original import checkpoints
 from viewneti.original.checkpoints import load_original, read_original_results, save_original
 from viewneti.original.commands import train_options
 from viewneti.original.configurations import read_original_config
 from viewneti.practice import write_practice_model
-from viewneti.readers.dtu import DTU_TRAIN_SCANS
-from viewneti.scenes import DTU_EVALUATED, DTU_TRAIN_ORDER
+from viewneti.readers.dtu import DTU_EVALUATED, DTU_TRAIN_ORDER, DTU_TRAIN_SCANS, REGNERF_VIEWS
 from viewneti.world import toys
 
 slow = pytest.mark.skipif(not os.environ.get("VIEWNETI_SLOW"), reason="slow: VIEWNETI_SLOW=1 runs it")

@@ -59,10 +59,9 @@ def metric_size(
     scene: Scene,
     drawn: tuple,  # (width, height) at which the model draws
 ) -> tuple:        # (width, height)
-    "The size of the scene's pictures (for DTU 400x300), or the drawn one where that is smaller."
+    "The size of published tables where the reader knows one, else the pictures' own; or the drawn one if smaller."
     own = tuple(scene.views[0].size)
-    if scene.reader == 'dtu' and own == (1600, 1200): own = (400, 300)
-    return min(own, tuple(drawn), key=math.prod)
+    return min(scene.metric_sizes.get(own, own), tuple(drawn), key=math.prod)
 
 # %% ../nbs/08_evaluation.ipynb #c412cdf8
 def checked_config(

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from .cameras import METERS, check_size, measure_camera, view_angle
 from .core import InputError, Registry, in_short
-from .scenes import DTU_EVALUATED, DTU_TRAIN_ORDER, Scene, View, dtu_splits, mask_record
+from .scenes import Scene, View, mask_record
 
 # %% ../nbs/08_evaluation_metrics.ipynb #581b644d
 def masked_psnr(
@@ -210,17 +210,13 @@ PROTOCOLS = Registry(
                      'white outside', 'white', average_pixels,
                      lambda view, size, drawn: average_pixels(to_bytes(view.image()[None]), size)[0], wholly_white))
 
-# %% ../nbs/08_evaluation_metrics.ipynb #df4daa66
-REGNERF_VIEWS = tuple(n for n in DTU_EVALUATED if n not in DTU_TRAIN_ORDER)
-
 # %% ../nbs/08_evaluation_metrics.ipynb #897e61c2
 def regnerf_reason(
     scene: Scene,  # with a split
 ):                 # a sentence, or None if they can be counted
     "Why the 25 views on which RegNeRF is tested cannot be counted, if they cannot."
-    if scene.reader != 'dtu' or any(scene.splits.get(k) != v for k, v in dtu_splits().items()):
-        return 'the scene does not have the cameras and splits of DTU'
-    absent = sorted(set(REGNERF_VIEWS) - {v.number for v in scene.test})
+    if 'regnerf' not in scene.counts: return 'the scene does not have the cameras and splits of DTU'
+    absent = sorted(set(scene.counts['regnerf']) - {v.number for v in scene.test})
     return f'views {absent} are not among the test views' if absent else None
 
 # %% ../nbs/08_evaluation_metrics.ipynb #57d3d145
@@ -247,7 +243,7 @@ class Truth:
                       doc='[V, 3, H, W], the pictures of the scored views')
     places = property(lambda self: {v.number: i for i, v in enumerate(self.candidates)},
                       doc='camera number -> place in `candidates`')
-    regnerf = property(lambda self: set() if regnerf_reason(self.scene) else set(REGNERF_VIEWS),
+    regnerf = property(lambda self: set() if regnerf_reason(self.scene) else set(self.scene.counts['regnerf']),
                        doc='camera numbers of the 25 views that RegNeRF counts; empty where there are none')
 
     def only(self,
@@ -287,7 +283,7 @@ def views_to_score(
     if blind: raise InputError(f'{blind[0].path}: expected a picture with a camera, found none')
     views = {v.number: v for v in [*scene.train, *scene.test]}
     absent = without_masks(scene.test) if masks == 'auto' else set()
-    needed = absent if regnerf_reason(scene) else absent & set(REGNERF_VIEWS)
+    needed = absent if regnerf_reason(scene) else absent & set(scene.counts['regnerf'])
     if needed: refuse_mask(views[min(needed)])
     return [views[n] for n in sorted(views)]
 
