@@ -389,7 +389,7 @@ class Encoding:
     "Turns cameras into the numbers that a view mapper reads; a subclass names itself and says which numbers"
     name, dim = None, None # the encoding's name in files, and how many numbers it makes
     keeps = {} # what else a subclass remembers: name -> shape, such as a centre (3,)
-    sigmas = .5  # spread of the mapper's random Fourier frequencies: one for all numbers, or a list of `dim` (paper: 0.5)
+    sigmas = .5  # spread of the mapper's random Fourier frequencies: one number, or a list of `dim` (paper: 0.5)
     low = high = None # [d] float64: the extremes that `fit` found
     size = None # (width, height) of the pictures that the fitted cameras are for
 

@@ -141,7 +141,7 @@ class Registry(dict):
 def write_whole(
     path,  # file or folder to be written
 ):
-    "Give a temporary path to write to; rename it to `path` if all went well, remove it if not. What was at `path` stays until then."
+    "Give a temporary path to write to; rename it to `path` if all went well, else remove it. Until then `path` stays."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
@@ -260,7 +260,7 @@ def epoch_order(
     start: int,  # number of the first sample wanted, counted from the beginning of training
     count: int,  # how many
 ) -> list:       # of `count` indices in 0..n-1
-    "Samples `start` to `start + count` of an endless shuffled stream: each epoch is its own permutation, found without walking there."
+    "Samples `start` to `start + count` of an endless shuffled stream; each epoch is a permutation of its own."
     out = []
     while len(out) < count:
         epoch, at = divmod(start+len(out), n)

@@ -169,7 +169,7 @@ def watch(
 def work(
     folder: str,    # of a run, with job.json
 ) -> int:           # exit code
-    "Execute one run in this process: what `supervise` starts. Two on one folder: the second waits a minute, then refuses."
+    "Execute one run in this process: what `supervise` starts. A second one on the folder waits a minute, then refuses."
     folder, stop, error = Path(folder), threading.Event(), []
     job = read_json(folder/'job.json')
     def execute():
@@ -253,7 +253,8 @@ def run_to_end(
         if code in (0, FAILED, *STOPPED): return read_state(folder)['state']
         if stop is not None and stop.is_set():
             return write_state(folder, state='stopped', message='stopped', ended=time.time())['state']
-        died = 'with its kernel' if code == DIED else f'by signal {-code} ({signal.Signals(-code).name})' if code < 0 else f'with exit code {code}'
+        died = ('with its kernel' if code == DIED else f'by signal {-code} ({signal.Signals(-code).name})' if code < 0
+                else f'with exit code {code}')
         write_state(folder, state='failed', ended=time.time(), message=f'its process died {died}, {attempt} times; '
                                                                        'see log.txt')
     return 'failed'

@@ -7,7 +7,7 @@ __all__ = ['EXTRA_WORDS', 'SHEET', 'make_tokenizer', 'BatchedMuon', 'sample_shee
            'train_view_fractions']
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #a7e8f5bb
-import copy, functools, json, math, os, platform, random, shutil, time
+import copy, functools, json, math, os, platform, random, shutil, time, warnings
 from collections import Counter, defaultdict
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -433,16 +433,22 @@ class Steps:
     def record(self, drawn):
         self.kept, self.graph = [x.clone() for x in drawn], torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
-        with torch.cuda.graph(self.graph): self.step(self.kept, look=False)
+        with torch.cuda.graph(self.graph, capture_error_mode='thread_local'): self.step(self.kept, look=False)
     def replayed(self, drawn, look):
-        if self.graph is None: self.record(drawn)    # nothing is computed while recording
+        if self.graph is None:
+            try: self.record(drawn)                  # nothing is computed while recording
+            except RuntimeError as e: return self.unrecorded(e, drawn, look)
         for kept, x in zip(self.kept, drawn): kept.copy_(x)
         self.graph.replay()
         if not look: return None
         value = self.loss.item()
         if not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
         return value
-
+    def unrecorded(self, error, drawn, look):
+        warnings.warn(f'the step cannot be recorded, and learning goes on without: {str(error).splitlines()[0]}')
+        self.graphed, self.graph = False, None
+        for p in self.parameters: p.grad = None      # left by the attempt
+        return self.step(drawn, look)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #d4c42d67
 def run_stage(
@@ -651,7 +657,7 @@ def stratified_timesteps(
     timesteps: int,              # of the schedule
     generator: torch.Generator,
 ) -> torch.Tensor:               # [n] int64
-    "Random timesteps, one from each of `n` equal parts of the schedule: all as likely, and a batch has all noise levels."
+    "Random timesteps, one from each of `n` equal parts of the schedule: so a batch has all noise levels."
     device = generator.device
     return ((torch.arange(n, device=device)+torch.rand(n, generator=generator, device=device))/n*timesteps).long()
 

@@ -102,7 +102,7 @@ def inspect(options: InspectOptions):
 class PoseOptions:
     "Which photographs, and how they are posed."
     folder: str = ''            # of the photographs: in it, or in its images/ or input/
-    match: str = 'auto'  # pairs: 'exhaustive' (all), 'sequential' (neighbours, for films), 'auto': all up to 150 pictures
+    match: str = 'auto'  # pairs: 'exhaustive' (all), 'sequential' (neighbours, of films), 'auto': all up to 150
     lens: str = 'SIMPLE_RADIAL' # COLMAP's camera model: SIMPLE_PINHOLE, PINHOLE, SIMPLE_RADIAL, RADIAL or OPENCV
     one_camera: bool = True     # pictures of one size were taken with one lens, at one zoom
     features: int = 8192        # most points a picture

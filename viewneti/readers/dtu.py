@@ -119,7 +119,8 @@ def read_dtu(path, # the folder of pictures, .../Rectified/scan114
         (w, h), (W, H) = views[-1].size, cameras[n].size
         if not info and abs(w*H/(h*W) - 1) > .01:
             raise InputError(f'{file}: expected the shape of {W}x{H} pixels, found {w}x{h}, which must be a crop')
-    scene = Scene(path.name, path, 'dtu', views, [cameras[n] for n in sorted(cameras)], dtu_splits() | dtu_ranges(), info)
+    rig, splits = [cameras[n] for n in sorted(cameras)], dtu_splits() | dtu_ranges()
+    scene = Scene(path.name, path, 'dtu', views, rig, splits, info)
     if all(scene.splits[k] == v for k, v in dtu_splits().items()): scene.counts['regnerf'] = REGNERF_VIEWS
     scene.metric_sizes[1600, 1200] = 400, 300    # as in published tables
     return scene

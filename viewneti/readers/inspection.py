@@ -174,7 +174,7 @@ def check_twins(scene:Scene):
                    'one of each has the wrong camera: compare the names in the file with the pictures')
 
 # %% ../../nbs/readers/inspection.ipynb #9db346ad
-def lies_on_side(camera:Camera)->bool: # whether the principal point would be at home in the picture turned by 90 degrees
+def lies_on_side(camera:Camera)->bool: # would the principal point be at home in the picture turned by 90 degrees?
     "A portrait picture with landscape intrinsics, or the reverse"
     (w, h), (cx, cy) = camera.size, camera.K[:2, 2].tolist()
     off = lambda w, h: abs(cx - (w - 1)/2) + abs(cy - (h - 1)/2)

@@ -85,7 +85,7 @@ LENSES = ('SIMPLE_PINHOLE', 'PINHOLE', 'SIMPLE_RADIAL', 'RADIAL', 'OPENCV') # mo
 @dataclass(frozen=True)
 class PoseSettings:
     "How photographs are posed."
-    match: str = 'auto'  # pairs: 'exhaustive' (all), 'sequential' (neighbours, for films), or 'auto': all up to 150 pictures
+    match: str = 'auto'  # pairs: 'exhaustive' (all), 'sequential' (neighbours, of films), 'auto': all up to 150
     lens: str = 'SIMPLE_RADIAL'  # COLMAP's camera model; SIMPLE_PINHOLE for rendered pictures
     one_camera: bool = True      # pictures of one size were taken with one lens, at one zoom
     features: int = 8192         # most points a picture
@@ -138,7 +138,8 @@ def find_features(file, images, names, settings, asked, progress):
     one = settings.one_camera and len({stored_size(images/name) for name in names}) == 1
     mode = pycolmap.CameraMode.SINGLE if one else pycolmap.CameraMode.AUTO
     options, reading = pycolmap.FeatureExtractionOptions(), pycolmap.ImageReaderOptions()
-    options.num_threads, options.sift.max_num_features, reading.camera_model = settings.threads, settings.features, settings.lens
+    options.num_threads, options.sift.max_num_features = settings.threads, settings.features
+    reading.camera_model = settings.lens
     for some in portions(names, max(4, os.cpu_count() or 1), 'features', progress):
         if one and count(file, 'num_cameras'):      # the lens of the pictures before
             with pycolmap.Database.open(file) as database:
@@ -246,7 +247,7 @@ class Posing:
 def pose_scene(folder, # of photographs: in it, or in its images/ or input/
                settings:PoseSettings=PoseSettings(),
                progress:bool=True, # show bars
-              )->Posing: # `InputError` when it cannot be done; what was done until then is kept, and used by the next call
+              )->Posing: # `InputError` when it cannot be done; what was done until then is kept for the next call
     "Find the cameras of photographs by COLMAP, into sparse/0"
     folder = Path(os.path.abspath(folder))
     if not folder.is_dir(): raise InputError(f'{folder}: expected a folder of photographs, found no such folder')

@@ -194,7 +194,8 @@ def read_transforms(path, # the folder of transforms.json
     path, parts, frames, given = Path(os.path.abspath(path)), {}, [], None
     for file in find_transforms(path):
         told, some = read_file(file)
-        parts |= listed_parts(told, file) or {file.stem[11:]: range(len(frames), len(frames) + len(some))}
+        listed = listed_parts(told, file) or {file.stem[11:]: range(len(some))}
+        parts |= {k: [len(frames) + n for n in numbers] for k, numbers in listed.items()}
         frames += some
     if not frames: raise InputError(f'{path}: expected transforms.json, or transforms_train.json, found no such file')
     files = [frame_file(path, f, where) for where, f in frames]
