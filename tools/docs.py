@@ -1,8 +1,8 @@
 """Build the documentation site in _docs, and check it. No cell is executed: saved outputs are shown.
 
 The notebooks are prepared in _proc, and pages of reference are made there from the code. Then smalldocs renders that
-folder by _quarto.yml; or, with --quarto, Quarto does. What pages would load from other hosts goes (own_host.py), and
-the result is read page by page (check_site.py).
+folder by _quarto.yml; or, with --quarto, Quarto does. What the search finds gets an order (search.js), what pages would
+load from other hosts goes (own_host.py), and the result is read page by page (check_site.py).
 """
 import argparse
 import shutil
@@ -20,6 +20,7 @@ from notebooks import NBS, ROOT, for_reading
 from own_host import keep_to_own_host
 
 PROC, SITE = ROOT/"_proc", ROOT/"_docs"
+FUSE = Path("site_libs/fuse/fuse.min.js")  # what smalldocs searches with
 PAGES = ["CHANGELOG.md", "CONTRIBUTING.md"]  # pages of the site that lie at the repository's top
 
 
@@ -68,6 +69,11 @@ def reference():
     api.build(api.Settings(site=PROC, packages=[cfg.lib_name], root=ROOT, source=source))
 
 
+def order_search(site: Path):
+    "Put the order of what is found (search.js) behind the library that searches."
+    with (site/FUSE).open("a", encoding="utf-8") as f: f.write("\n" + (ROOT/"tools"/"search.js").read_text("utf-8"))
+
+
 def run(*command):
     "Run a command in _proc; its failure is ours."
     done = subprocess.run([str(c) for c in command], cwd=PROC)
@@ -83,6 +89,7 @@ def main():
     if args.quarto: run("quarto", "render")
     else: run(Path(sys.executable).with_name("smalldocs"), "render", "--strict")  # a broken link is an error
     keep_to_own_host(PROC/"_docs")
+    if not args.quarto: order_search(PROC/"_docs")
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(PROC/"_docs", SITE)
     if not check(SITE) and not args.quarto: sys.exit(1)  # what Quarto puts around our pages is not ours to fix

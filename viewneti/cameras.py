@@ -166,7 +166,7 @@ def orbit(n:int, # how many cameras
     return [Camera.on_sphere(start + 360*i/n, elevation, radius, target, fov, size) for i in range(n)]
 
 # %% ../nbs/01_cameras.ipynb #ff51c3c4
-def spherical(camera:Camera,
+def spherical(camera:Camera, # in the unit of `center`
               center=(0, 0, 0), # [3] the sphere's centre
               up=(0, 0, 1), # [3] the sphere's axis
              )->tuple: # (azimuth in (-180, 180] degrees, elevation in degrees, radius)
@@ -231,7 +231,7 @@ def write_projection(path, # where to write
 # %% ../nbs/01_cameras.ipynb #2f85b91c
 @patch
 def isclose(self:Camera,
-            other:Camera,
+            other:Camera, # what to compare with
             rtol:float=1e-6, # relative to the largest entry of K and t, and to 1 for R
            )->bool:
     "Are these two the same camera?"
@@ -316,7 +316,7 @@ def unit(cls:Placement,
     return cls(tuple(center.tolist()), 1/distance)
 
 # %% ../nbs/01_cameras.ipynb #2e47a4e2
-def view_angle(a:Camera,
+def view_angle(a:Camera, # one camera
                b:Camera,  # another camera
                center=(0, 0, 0), # [3] the point from which both are seen
               )->float: # degrees, 0 to 180

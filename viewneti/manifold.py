@@ -492,7 +492,7 @@ def manifold_controls(
     what: str = 'word',     # or 'bypass'
     phrases: tuple = None,  # see `surface_statistics`
     cameras: int = 100,     # random ones
-    timesteps=(900, 500, 100),
+    timesteps=(900, 500, 100),  # over which words are averaged
     seed: int = 0,          # of cameras, shuffling and rotations
 ) -> dict:                  # 'trained', others, 'untrained, seed 0', ..., 'cameras shuffled', 'space rotated' ->
                             # name -> number, and for the last two only what they change

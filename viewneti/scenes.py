@@ -522,7 +522,7 @@ def is_rendered(scene:Scene)->bool: # whether `true_pictures` has an answer
     return any(field in scene.info for field in RENDERERS)
 
 # %% ../nbs/02_scenes.ipynb #863172cc
-def true_pictures(scene:Scene,
+def true_pictures(scene:Scene, # of the embedded world, for a picture
                   cameras, # list of N `Camera`, in the scene's unit
                   size, # (width, height)
                  ): # [N,3,H,W] in [0, 1]; None where nobody can draw the scene
@@ -532,7 +532,7 @@ def true_pictures(scene:Scene,
     return None if field is None else RENDERERS[field](scene, cameras, size)
 
 # %% ../nbs/02_scenes.ipynb #472f0807
-def contact_sheet(scene:Scene,
+def contact_sheet(scene:Scene, # with pictures
                   columns:int=8,  # pictures a row
                   width:float=1.1, # of one picture, in inches
                  )->plt.Figure: # one small picture a view, with its number; training views have a yellow bar

@@ -45,7 +45,9 @@ OBJECT_COLORS = tuple(COLORS)[:8]
 # %% ../../nbs/embedded/00_world.ipynb #f3e339c8
 CATEGORIES = {}
 
-def category(f):
+def category(
+    f,  # see below
+):
     "Register `f(a, b, c) -> list[Part]`, with a, b, c in [0, 1], as a category under its own name."
     CATEGORIES[f.__name__] = f
     return f
