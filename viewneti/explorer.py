@@ -8,6 +8,7 @@ __all__ = ['EXAMPLES', 'to_image', 'Request', 'Explorer', 'explore', 'draw_grid'
 # %% ../nbs/11_explorer.ipynb #0ab5c057
 import asyncio, base64, html, io, json, math, queue, threading, time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -443,8 +444,8 @@ def explore(
     steps: int = 20,                # of the fine picture
     coarse: int = 4,                # of the picture while dragging; 0: draw at rest alone, for slow machines
     rest: float = .25,              # seconds without a change before the fine picture is drawn
-    size=None,                      # (width, height) of drawn pictures; None: as large as the model draws
-    meter='learned',                # reads the camera: see `camera_note`; None: no meter
+    size: tuple|None = None,        # (width, height) of drawn pictures; None: as large as the model draws
+    meter: str|Callable|None = 'learned',  # reads the camera: see `camera_note`; None: no meter
     device: str|None = None,        # a GPU where there is one, if None
 ) -> Explorer:                      # a widget; `InputError` where there is no run, or it has no view token
     "Explore a run: drag the camera, and look."
@@ -625,16 +626,16 @@ def static_explorer(
     others: list = (),              # more runs, or their folders, on the same rig: the first object of each joins in
     azimuths: int = 36,             # how many, evenly around the circle
     elevations: list|None = None,   # degrees; five between the lowest and the highest of the rig if None
-    seeds=(0,),                     # a picture of each view for each
+    seeds: tuple|list = (0,),       # a picture of each view for each
     guidance: float|None = None,    # the run's own if None
     steps: int = 20,                # of the sampler
     model: ViewNeTI|None = None,    # with the run's mappers, if it is loaded already
-    size=None,                      # (width, height) at which the model draws
+    size: tuple|None = None,        # (width, height) at which the model draws
     tile: int = 160,                # longest side of a picture on the page, at most
     quality: int = 80,              # of WebP, 1 to 100
     title: str = 'Explorer',        # of the page
     foot: str = 'drawn beforehand.',  # the end of the sentence below, and what else is to be said
-    meter='learned',                # see `camera_note`
+    meter: str|Callable|None = 'learned',  # see `camera_note`
     at_once: int = 8,               # how many cameras go through the model together
     device: str|None = None,        # 'cpu', 'cuda' or 'auto'
     progress: bool = True,          # show a bar

@@ -234,7 +234,7 @@ def check_prompt(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #38e69fa5
 @patch
 def raw_cameras(self: ViewNeTI,
-    cameras,  # a `Camera` or a list of them, or raw values [N, d] of the view mapper's encoding, or None
+    cameras: Camera|list|torch.Tensor|None,  # or raw values [N, d] of the view mapper's encoding
 ) -> torch.Tensor|None:  # [N, d] float32
     "Cameras as the view mapper's encoding writes them, unscaled."
     if cameras is None: return None
@@ -261,8 +261,8 @@ def broadcast_count(
 @patch
 def encode(self: ViewNeTI,
     prompts: str|list,  # one prompt, or B
-    timesteps,  # a number or tensor, or B of them, in [0, 1000)
-    cameras=None,  # one or B: list of `Camera`, or raw values [B, d]
+    timesteps: int|list|torch.Tensor,  # a number or tensor, or B of them, in [0, 1000)
+    cameras: Camera|list|torch.Tensor|None = None,  # one or B: list of `Camera`, or raw values [B, d]
     **options,  # `truncation` and `generator`, for the mappers
 ) -> torch.Tensor:  # [B, L, 2, T, D]; index 2 is keys, then values
     "The conditioning for all layers; gradients flow to the mappers."
@@ -450,11 +450,11 @@ def default_sampler(self: ViewNeTI) -> SchedulerMixin:
 @torch.no_grad()
 def generate(self: ViewNeTI,
     prompt: str,  # words and placeholders, such as '<view>. A photo of a <scan1>'
-    cameras=None,  # V views: list of `Camera`, or raw values [V, d]; None for a prompt without `<view>`
-    seeds=(0,),  # S whole numbers: one picture of each view for each seed
+    cameras: Camera|list|torch.Tensor|None = None,  # V views, or raw values [V, d]; None for a prompt without `<view>`
+    seeds: tuple|list = (0,),  # S whole numbers: one picture of each view for each seed
     steps: int = 30,  # of DPM-Solver++
     guidance: float = 7.5,  # against the empty prompt; 1 means none
-    size=None,  # (width, height); if None, the model's own, in the shape of the pictures that were learned from
+    size: tuple|None = None,  # (width, height); if None, the model's own, in the shape of what was learned from
     batch_size: int = 16,  # most samples that are predicted at once, both halves of guidance counted
     progress: bool = True,  # show a bar over the steps
     callback=None,  # called after each step with (step number, latents [V, S, C, h, w])
