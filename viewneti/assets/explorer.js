@@ -177,7 +177,7 @@ function sphere(parent, moved, pick) {
       const [x, y, depth] = eye.see(w.p);
       w.node.setAttribute("x", x.toFixed(1));
       w.node.setAttribute("y", (y + 3).toFixed(1));
-      w.node.style.opacity = clamp(0.3 + depth, 0, 1);
+      w.node.style.opacity = clamp(0.75 + depth, 0, 1);
     }
     const p = place(now.azimuth, now.elevation), at = eye.see(p), away = scaled(p, -1);
     const side = normal(cross(away, [0, 0, 1])), upward = cross(side, away);
