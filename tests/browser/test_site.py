@@ -147,7 +147,8 @@ def test_search_finds_a_word_and_goes_there(visit, scheme):
 
 SEARCHES = {"install": "guide/install.html", "resume": "guide/troubleshooting.html#training-and-resuming",
             "LPIPS": "08_evaluation_metrics.html#lpips", "DTU masks": "tutorials/dtu.html#the-data-and-the-masks",
-            "out of memory": "guide/troubleshooting.html#the-machine", "CUDA out of memory": "guide/troubleshooting.html",
+            "out of memory": "guide/troubleshooting.html#cuda-out-of-memory",
+            "CUDA out of memory": "guide/troubleshooting.html#cuda-out-of-memory",
             "geodesic": "09_manifold.html", "own scene": "tutorials/own_scene.html", "colmap": "readers/colmap.html",
             "checkpoint": "tutorials/original.html", "Run.resume": "api/experiment.html#Run.resume"}
 SHELVES = ["tutorials/", r"\d", "api/"]
