@@ -79,6 +79,7 @@ FIGURE = [dict(output_type="display_data", data={"image/png": "", "text/plain": 
     ("def f():\n" + "    g()\n"*9, "export", [], None),
     ("def _g(): pass\ndef f():\n" + "    g()\n"*9, "exporti", [], "Show internals: f, _g"),
     ("def f(): pass", "exporti", [], None),
+    ("def plot_f():\n" + "    g()\n"*9, "export", [], "Show the code of plot_f"),
     ("def f(x): assert x", "export", [], None),
     ("ls -l | grep 'assert", "", [], None),
     ("", "", [], None),

@@ -45,7 +45,7 @@ def tests_in(tree):
                and bool(TEST.fullmatch(x.func.id)) for x in ast.walk(tree))
 
 
-LONG = 8  # lines of code that a reader is not asked to skip
+LONG = 5  # lines of code that a reader is not asked to skip
 
 
 def names_in(tree):
@@ -60,13 +60,15 @@ def folded_as(
     outputs=(),  # as the notebook has them
 ) -> str | None:  # what a reader clicks on to see the code; None where it stays open
     """Imports, tests and internals are for those who look for them: a cell of nothing else is folded, and so is the long
-    code of a figure. What is exported for users stays open, and so does what prints a result."""
+    code of a figure. What else is exported for users stays open, and so does what prints a result."""
     shown = any(k.split("/")[0] == "image" or k in ("text/markdown", "text/html")
                 for out in outputs for k in out.get("data", {}))
     try: tree = ast.parse(source)
     except SyntaxError: return None  # another language
     long = len(source.splitlines()) > LONG
     if exported == "exporti" and long and names_in(tree): return f"Show internals: {', '.join(names_in(tree)[:3])}"
+    if exported and long and names_in(tree) and all(name.startswith("plot_") for name in names_in(tree)):
+        return f"Show the code of {', '.join(names_in(tree))}"
     if shown: return "Show code" if long and not exported else None
     if tree.body and all(isinstance(x, (ast.Import, ast.ImportFrom)) for x in tree.body): return "Show imports"
     tests = 0 if exported else tests_in(tree)
