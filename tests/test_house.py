@@ -1,8 +1,10 @@
 """The house's laws: who imports whom, how many names are public, and that every page's imports are there."""
 import ast
 import importlib
+import io
 import json
 import re
+import tokenize
 from collections import Counter
 from pathlib import Path
 
@@ -63,6 +65,40 @@ def test_there_are_fewer_than_300_public_names_and_none_has_two_meanings():
 
 PAGES = sorted(NBS.rglob("*.ipynb"))
 FROM = re.compile(r"^from (viewneti[\w.]*) import (\([^)]*\)|[^\n#]+)", re.M)
+
+
+def signatures(tree):
+    "The public functions of a module, and the methods of its public classes, those too that are patched in."
+    names, classes = set(public(tree)), {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            first = ast.unparse(node.args.args[0].annotation or ast.Name("")) if node.args.args else ""
+            patched = any("patch" in ast.unparse(d) for d in node.decorator_list) and first in names
+            if node.name in names or (patched and not node.name.startswith("_")): yield node
+        elif isinstance(node, ast.ClassDef) and node.name in names:
+            bases = [classes[b.id] for b in node.bases if isinstance(b, ast.Name) and b.id in classes]
+            told = {m.name for b in bases for m in b.body if isinstance(m, ast.FunctionDef)}  # there, once
+            yield from (m for m in node.body if isinstance(m, ast.FunctionDef) and m.name not in told
+                        and (m.name == "__init__" or not m.name.startswith("_")))
+
+
+ELSEWHERE = {"forward", "step", "on_save", "check", "check_folder", "from_folder", "predict", "embed", "hidden", "norm",
+             "latent_distribution", "decode_latents"}  # methods that a class of another module, or PyTorch, describes
+
+
+def test_every_parameter_of_what_is_public_is_described():
+    bare = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if file.name in ("_modidx.py", "__init__.py") or FIRST_EDITION in file.parts: continue
+        text = file.read_text(encoding="utf-8")
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        comments = {t.start[0] for t in tokens if t.type == tokenize.COMMENT}
+        for f in signatures(ast.parse(text)):
+            given = [a for a in f.args.posonlyargs + f.args.args + f.args.kwonlyargs if a.arg not in ("self", "cls")]
+            lines = Counter(a.lineno for a in given)  # a comment tells of one parameter
+            bare += [f"{file.relative_to(ROOT)}: {f.name}({a.arg})" for a in given
+                     if f.name not in ELSEWHERE and (a.lineno not in comments or lines[a.lineno] > 1)]
+    assert bare == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(NBS)) for p in PAGES])

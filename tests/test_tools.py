@@ -66,20 +66,25 @@ FIGURE = [dict(output_type="display_data", data={"image/png": "", "text/plain": 
 
 
 @pytest.mark.parametrize("source, exported, outputs, name", [
-    ("import re\nfrom pathlib import Path", False, [], "Show imports"),
-    ("import re", True, [], "Show imports"),
-    ("import re\nx = 1", False, [], None),
-    ("x = 1\nassert x", False, [], "Show tests"),
-    ("for x in y: test_eq(x, 1)", False, [], "Show tests"),
-    ("with ExceptionExpected(ValueError): f()", False, [], "Show tests"),
-    ("x = 1\nprint(2*x)\nassert x", False, PRINTED, None),  # what is printed has its code above it
-    ("print(2)\nassert x\nassert y", False, PRINTED, "Show tests"),
-    ("plot()\nassert x\nassert y", False, FIGURE, None),
-    ("def f(x): assert x", True, [], None),
-    ("ls -l | grep 'assert", False, [], None),
-    ("", False, [], None),
+    ("import re\nfrom pathlib import Path", "", [], "Show imports"),
+    ("import re", "export", [], "Show imports"),
+    ("import re\nx = 1", "", [], None),
+    ("x = 1\nassert x", "", [], "Show tests"),
+    ("for x in y: test_eq(x, 1)", "", [], "Show tests"),
+    ("with ExceptionExpected(ValueError): f()", "", [], "Show tests"),
+    ("x = 1\nprint(2*x)\nassert x", "", PRINTED, None),  # what is printed has its code above it
+    ("print(2)\nassert x\nassert y", "", PRINTED, "Show tests"),
+    ("plot()\nassert x\nassert y", "", FIGURE, None),
+    ("plot()\n"*9, "", FIGURE, "Show code"),
+    ("def f():\n" + "    g()\n"*9, "export", [], None),
+    ("def _g(): pass\ndef f():\n" + "    g()\n"*9, "exporti", [], "Show internals: f, _g"),
+    ("def f(): pass", "exporti", [], None),
+    ("def plot_f():\n" + "    g()\n"*9, "export", [], "Show the code of plot_f"),
+    ("def f(x): assert x", "export", [], None),
+    ("ls -l | grep 'assert", "", [], None),
+    ("", "", [], None),
 ])
-def test_imports_and_tests_are_folded_and_figures_and_exported_code_are_not(source, exported, outputs, name):
+def test_imports_tests_and_internals_are_folded_and_short_figures_and_exported_code_are_not(source, exported, outputs, name):
     assert folded_as(source, exported, outputs) == name
 
 

@@ -1,8 +1,8 @@
 """Build the documentation site in _docs, and check it. No cell is executed: saved outputs are shown.
 
 The notebooks are prepared in _proc, and pages of reference are made there from the code. Then smalldocs renders that
-folder by _quarto.yml; or, with --quarto, Quarto does. What pages would load from other hosts goes (own_host.py), and
-the result is read page by page (check_site.py).
+folder by _quarto.yml; or, with --quarto, Quarto does. What the search finds gets an order (search.js), what pages would
+load from other hosts goes (own_host.py), and the result is read page by page (check_site.py).
 """
 import argparse
 import shutil
@@ -10,16 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fastcore.basics import _clsmethod
 from nbdev.config import get_config
 from nbdev.doclinks import nbglob
-from smalldocs import api
 
 from check_site import check
 from notebooks import NBS, ROOT, for_reading
 from own_host import keep_to_own_host
+from reference import write_reference
 
 PROC, SITE = ROOT/"_proc", ROOT/"_docs"
+FUSE = Path("site_libs/fuse/fuse.min.js")  # what smalldocs searches with
 PAGES = ["CHANGELOG.md", "CONTRIBUTING.md"]  # pages of the site that lie at the repository's top
 
 
@@ -34,38 +34,15 @@ def prepare():
     for page in PAGES: shutil.copy2(ROOT/page, PROC)
 
 
-def with_patched(
-    unwrapped,  # smalldocs' function that finds the function behind what a class holds
-    methods,  # smalldocs' function that lists what a class holds
-    entry,  # smalldocs' function that writes one symbol
-):
-    "Those functions, made to know properties too, and the class methods that fastcore's `patch` makes."
-    properties = set()
-
-    def methods_(klass, private=False):
-        for name, held in vars(klass).items():
-            if isinstance(held, property) and held.fget.__name__ == "<lambda>":  # it is called as the property is
-                held.fget.__name__, held.fget.__qualname__ = name, f"{klass.__qualname__}.{name}"
-                held.fget.__doc__ = held.__doc__
-        return methods(klass, private)
-
-    def unwrapped_(obj):
-        if isinstance(obj, property): properties.add(obj.fget)
-        return obj.fget if isinstance(obj, property) else obj.f if isinstance(obj, _clsmethod) else unwrapped(obj)
-
-    def entry_(sym, level):
-        text = entry(sym, level)
-        return text.replace(f"{sym.__qualname__}()", sym.__qualname__, 1) if sym in properties else text
-
-    return unwrapped_, methods_, entry_
-
-
 def reference():
     "Write a page of reference for each module in _proc/api, and the index by which names in backticks become links."
     cfg = get_config()
-    api.unwrapped, api.methods, api.entry = with_patched(api.unwrapped, api.methods, api.entry)
-    source = f"{cfg.git_url}/blob/{cfg.branch}"
-    api.build(api.Settings(site=PROC, packages=[cfg.lib_name], root=ROOT, source=source))
+    write_reference(PROC, ROOT, NBS, cfg.lib_name, f"{cfg.git_url}/blob/{cfg.branch}")
+
+
+def order_search(site: Path):
+    "Put the order of what is found (search.js) behind the library that searches."
+    with (site/FUSE).open("a", encoding="utf-8") as f: f.write("\n" + (ROOT/"tools"/"search.js").read_text("utf-8"))
 
 
 def run(*command):
@@ -83,6 +60,7 @@ def main():
     if args.quarto: run("quarto", "render")
     else: run(Path(sys.executable).with_name("smalldocs"), "render", "--strict")  # a broken link is an error
     keep_to_own_host(PROC/"_docs")
+    if not args.quarto: order_search(PROC/"_docs")
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(PROC/"_docs", SITE)
     if not check(SITE) and not args.quarto: sys.exit(1)  # what Quarto puts around our pages is not ours to fix

@@ -45,23 +45,38 @@ def tests_in(tree):
                and bool(TEST.fullmatch(x.func.id)) for x in ast.walk(tree))
 
 
+LONG = 5  # lines of code that a reader is not asked to skip
+
+
+def names_in(tree):
+    "What parsed code defines at its top, those names first that are not underlined."
+    found = [x.name for x in tree.body if isinstance(x, (ast.FunctionDef, ast.ClassDef))]
+    return sorted(found, key=lambda name: name.startswith("_"))
+
+
 def folded_as(
     source: str,  # code of a cell, without magics
-    exported: bool,  # into the package; such code is never a test
+    exported: str = "",  # how it goes into the package: 'export', 'exporti' or not at all; such code is never a test
     outputs=(),  # as the notebook has them
 ) -> str | None:  # what a reader clicks on to see the code; None where it stays open
-    "Imports and tests are for those who look for them: a cell of nothing else is folded. What shows a figure is not."
-    if any(k.split("/")[0] == "image" or k in ("text/markdown", "text/html")
-           for out in outputs for k in out.get("data", {})): return None
+    """Imports, tests and internals are for those who look for them: a cell of nothing else is folded, and so is the long
+    code of a figure. What else is exported for users stays open, and so does what prints a result."""
+    shown = any(k.split("/")[0] == "image" or k in ("text/markdown", "text/html")
+                for out in outputs for k in out.get("data", {}))
     try: tree = ast.parse(source)
     except SyntaxError: return None  # another language
+    long = len(source.splitlines()) > LONG
+    if exported == "exporti" and long and names_in(tree): return f"Show internals: {', '.join(names_in(tree)[:3])}"
+    if exported and long and names_in(tree) and all(name.startswith("plot_") for name in names_in(tree)):
+        return f"Show the code of {', '.join(names_in(tree))}"
+    if shown: return "Show code" if long and not exported else None
     if tree.body and all(isinstance(x, (ast.Import, ast.ImportFrom)) for x in tree.body): return "Show imports"
     tests = 0 if exported else tests_in(tree)
     return "Show tests" if tests > 1 or tests and not outputs else None  # a printed result has its code above it
 
 
 class Fold:
-    "A processor that folds imports, and in a chapter, a notebook that exports code, tests too."
+    "A processor that folds imports, and in a chapter, a notebook that exports code, tests and internals too."
     def __init__(self, nb):
         self.chapter = any(self.has(cell, "default_exp") for cell in nb.cells)
 
@@ -69,7 +84,8 @@ class Fold:
 
     def __call__(self, cell):
         if cell.cell_type != "code" or cell_options(cell.source)[0].get("code-fold") is not None: return
-        exported = not self.chapter or self.has(cell, "export", "exporti", "exports")
+        exported = next((x for x in ("exporti", "exports", "export") if self.has(cell, x)),
+                        "" if self.chapter else "export")
         name = folded_as(cell_options(cell.source)[1], exported, cell.get("outputs", ()))
         if name: cell.source = f'#| code-fold: true\n#| code-summary: "{name}"\n{cell.source}'
 

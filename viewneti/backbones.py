@@ -105,7 +105,7 @@ class Backbone(ABC):
         return Path(snapshot_download(name, **hub))
 
     def checkpoint_gradients(self,
-        on: bool = True,
+        on: bool = True,  # False: keep them again
     ):
         "Recompute intermediate results on the way back instead of keeping them; not every backbone can."
         raise InputError(f'{type(self).__name__}: cannot recompute intermediate results, expected gradients kept')
@@ -233,11 +233,11 @@ def load_parts(
 class StableDiffusion(Backbone):
     "Stable Diffusion 1 or 2, or any model of its parts."
     def __init__(self,
-        tokenizer: CLIPTokenizer,
+        tokenizer: CLIPTokenizer,  # to which placeholders are added
         text_encoder: CLIPTextModel,  # frozen
         vae: AutoencoderKL,  # frozen
         unet: UNet2DConditionModel,  # frozen; its cross-attention processors are replaced
-        scheduler: SchedulerMixin,
+        scheduler: SchedulerMixin,  # for its noise levels and its prediction type
     ):
         check_scheduler(scheduler)
         self.tokenizer, self.text_encoder, self.vae, self.unet = tokenizer, text_encoder, vae, unet
@@ -295,7 +295,7 @@ class StableDiffusion(Backbone):
 # %% ../nbs/05_backbones.ipynb #4e9219ae
 @patch
 def checkpoint_gradients(self: StableDiffusion,
-    on: bool = True,
+    on: bool = True,  # False: keep them again
 ):
     "Recompute intermediate results of U-Net and text encoder on the way back instead of keeping them."
     self.unet.enable_gradient_checkpointing() if on else self.unet.disable_gradient_checkpointing()
@@ -403,7 +403,7 @@ def check_device(
 # %% ../nbs/05_backbones.ipynb #916f0656
 @patch
 def to(self: Backbone,
-    device: str|torch.device,
+    device: str|torch.device,  # such as 'cpu' or 'cuda:1'
 ) -> Backbone:  # itself
     "Move all networks to a device; raises `InputError` if it is not here."
     device = check_device(device)

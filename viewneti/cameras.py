@@ -50,7 +50,7 @@ class Camera:
                  K, # [3,3] intrinsics in pixels: upper triangular, positive focal lengths, last row (0, 0, 1)
                  R, # [3,3] rotation from world to camera
                  t, # [3] translation from world to camera, in the world's unit of length
-                 size, # (width, height) of the picture in pixels
+                 size:tuple, # (width, height) of the picture in pixels
                 ):
         self.K, self.R = to_array(K, (3, 3), 'Camera K'), to_array(R, (3, 3), 'Camera R')
         self.t, self.size = to_array(t, (3,), 'Camera t'), check_size(size, 'Camera size')
@@ -100,7 +100,7 @@ def rays(self:Camera)->tuple: # origin [3] and unit directions [H,W,3], both in 
 # %% ../nbs/01_cameras.ipynb #4d0a980e
 @patch
 def resized(self:Camera,
-            size, # (width, height) of the new picture, which shows the same field of view
+            size:tuple, # (width, height) of the new picture, which shows the same field of view
            )->Camera:
     "The camera of the same picture at another size"
     w, h = check_size(size)
@@ -122,7 +122,7 @@ def look_at(cls:Camera,
             target=(0, 0, 0), # [3] the point that appears in the middle of the picture
             up=(0, 0, 1), # [3] the direction that is up in the picture
             fov:float=40., # horizontal field of view, in degrees
-            size=(64, 64), # (width, height) in pixels
+            size:tuple=(64, 64), # (width, height) in pixels
            )->Camera:
     "A camera that stands at `eye` and looks at `target`"
     eye, target, up = (to_array(x, (3,), n) for x, n in ((eye, 'eye'), (target, 'target'), (up, 'up')))
@@ -159,14 +159,14 @@ def orbit(n:int, # how many cameras
           start:float=0., # azimuth of the first camera, degrees
           target=(0, 0, 0), # [3]
           fov:float=40., # horizontal field of view, degrees
-          size=(64, 64), # (width, height)
+          size:tuple=(64, 64), # (width, height)
          )->list: # of `Camera`, evenly spaced, counter-clockwise; the last stops one step short of the first
     "Cameras on a full circle around `target`"
     if n < 1: raise InputError(f'orbit: expected at least one camera, found n = {n}')
     return [Camera.on_sphere(start + 360*i/n, elevation, radius, target, fov, size) for i in range(n)]
 
 # %% ../nbs/01_cameras.ipynb #ff51c3c4
-def spherical(camera:Camera,
+def spherical(camera:Camera, # in the unit of `center`
               center=(0, 0, 0), # [3] the sphere's centre
               up=(0, 0, 1), # [3] the sphere's axis
              )->tuple: # (azimuth in (-180, 180] degrees, elevation in degrees, radius)
@@ -189,7 +189,7 @@ def projection(self:Camera)->torch.Tensor: # [3,4], scaled so that the third row
 @patch(cls_method=True)
 def from_projection(cls:Camera,
                     P, # [3,4] projection matrix, at any scale but zero
-                    size, # (width, height) of the picture that P projects into
+                    size:tuple, # (width, height) of the picture that P projects into
                    )->Camera: # raises `InputError` when P is not the matrix of a camera
     "Take a projection matrix apart into K, R and t, by RQ decomposition"
     P = to_array(P, (3, 4), 'projection matrix').numpy()
@@ -231,7 +231,7 @@ def write_projection(path, # where to write
 # %% ../nbs/01_cameras.ipynb #2f85b91c
 @patch
 def isclose(self:Camera,
-            other:Camera,
+            other:Camera, # what to compare with
             rtol:float=1e-6, # relative to the largest entry of K and t, and to 1 for R
            )->bool:
     "Are these two the same camera?"
@@ -316,7 +316,7 @@ def unit(cls:Placement,
     return cls(tuple(center.tolist()), 1/distance)
 
 # %% ../nbs/01_cameras.ipynb #2e47a4e2
-def view_angle(a:Camera,
+def view_angle(a:Camera, # one camera
                b:Camera,  # another camera
                center=(0, 0, 0), # [3] the point from which both are seen
               )->float: # degrees, 0 to 180
@@ -359,12 +359,12 @@ def _draw_camera(ax, camera, length, color):
     for i, edge in enumerate(edges): ax.plot(*torch.stack(edge).T.tolist(), color=color, lw=2.5 if i == 4 else .8)
 
 # %% ../nbs/01_cameras.ipynb #e38d9665
-def plot_cameras(cameras, # list of `Camera`
+def plot_cameras(cameras:list, # of `Camera`
                  center=None, # [3] a point to mark, such as `common_center`
-                 labels=None, # one word for each camera, written beside it
+                 labels:list|None=None, # one word for each camera, written beside it
                  ax=None, # 3D axes to draw on; new ones otherwise
                  color=PALETTE['blue'], # one colour, or one for each camera
-                 length=None, # how long to draw the pyramids, in the world's unit; a sixth of the rig's size otherwise
+                 length:float|None=None, # of the pyramids, in the world's unit; a sixth of the rig's size otherwise
                 ): # matplotlib's 3D axes
     "Draw each camera as a pyramid that opens in its viewing direction"
     if ax is None:

@@ -649,7 +649,7 @@ def highlights(
 # %% ../nbs/12_cli.ipynb #14bae7ca
 @command(ManifoldOptions, 'run', 'the same command goes on with what is left')
 def manifold(options: ManifoldOptions):
-    "Measure the surface of a run's view tokens, and where in the frozen model the view lives."
+    "Measure the surface of a run's view tokens, and which layers turn the azimuth, which the height."
     from viewneti.experiment import Run
     from viewneti.steering import study
     run = Run(options.run, options.scene, options.model)

@@ -520,7 +520,7 @@ def check_numbers(
 def save(self: Run,
     model: ViewNeTI,     # a `ViewNeTI` with a view mapper
     optimizer,           # torch optimizer of the mappers
-    step: int,
+    step: int,           # done so far
     lines: list,         # of the log so far
 ):
     "Write the log and a checkpoint, each whole or not at all; then remove checkpoints beyond those to keep."
@@ -618,7 +618,7 @@ OBJECT_MAPPER_READERS = {'.safetensors': lambda path: {'': load_mapper(path)}}  
 def load_object_mapper(
     where: str,                           # a file, a folder, or a name in the registry
     token: str = '<object>',              # which, where there are several
-    registry: str = 'view_mappers.yaml',
+    registry: str = 'view_mappers.yaml',  # a file: name -> where
 ) -> torch.nn.Module:                     # `InputError` when there is none, or it is not clear which
     "Read a pretrained object mapper."
     path = find_view_mapper(where, registry, 'object_mapper')

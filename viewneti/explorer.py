@@ -8,6 +8,7 @@ __all__ = ['EXAMPLES', 'to_image', 'Request', 'Explorer', 'explore', 'draw_grid'
 # %% ../nbs/11_explorer.ipynb #0ab5c057
 import asyncio, base64, html, io, json, math, queue, threading, time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -355,7 +356,7 @@ def spare_a_core():
 class Explorer(widgets.VBox):
     "The stage, its controls, and a painter behind them; made by `explore`"
     def __init__(self,
-        drawer: Drawer,
+        drawer: Drawer,     # of the run that is explored
         request: Request,   # the first one
         rest: float = .25,  # seconds without a change before the fine picture is drawn
     ):
@@ -384,7 +385,9 @@ class Explorer(widgets.VBox):
 
 # %% ../nbs/11_explorer.ipynb #62968f70
 @patch
-def ask(self: Explorer, change=None):
+def ask(self: Explorer,
+    change=None,  # what a widget tells its listeners; not read
+):
     "Ask for what the controls say now."
     before, token = self.token, self.controls['token'].value if 'token' in self.controls else self.token
     if token != before:
@@ -396,7 +399,10 @@ def ask(self: Explorer, change=None):
     self.painter.submit(Request(azimuth=self.stage.azimuth, elevation=self.stage.elevation, **values))
 
 @patch
-def post(self: Explorer, request, shown):
+def post(self: Explorer,
+    request,  # a `Request`
+    shown,    # dict of what to show, or the exception that was raised
+):
     "Called in the painter's thread: put a result into the inbox."
     self.inbox.put((request, shown))
     if self.loop is None: self.flush()
@@ -416,7 +422,7 @@ def flush(self: Explorer):
 # %% ../nbs/11_explorer.ipynb #de7d1635
 @patch
 def settle(self: Explorer,
-    seconds: float = 60.,
+    seconds: float = 60.,  # to wait at most
 ) -> bool:  # False if it did not come to that in time
     "Wait until everything that was asked for is drawn and shown."
     done = self.painter.wait(seconds)
@@ -438,8 +444,8 @@ def explore(
     steps: int = 20,                # of the fine picture
     coarse: int = 4,                # of the picture while dragging; 0: draw at rest alone, for slow machines
     rest: float = .25,              # seconds without a change before the fine picture is drawn
-    size=None,                      # (width, height) of drawn pictures; None: as large as the model draws
-    meter='learned',                # reads the camera: see `camera_note`; None: no meter
+    size: tuple|None = None,        # (width, height) of drawn pictures; None: as large as the model draws
+    meter: str|Callable|None = 'learned',  # reads the camera: see `camera_note`; None: no meter
     device: str|None = None,        # a GPU where there is one, if None
 ) -> Explorer:                      # a widget; `InputError` where there is no run, or it has no view token
     "Explore a run: drag the camera, and look."
@@ -519,12 +525,13 @@ def grid_data(
     name: str,      # of the object, for people
     tile: tuple,    # (width, height) of one picture on the page
     quality: int,   # of WebP
+    note: str = '', # how it was learned, for people
 ) -> dict:          # ready for JSON
     "One object as the page holds it."
     columns = len(grid.azimuths)
     views = torch.stack([v.image(tile) for v in scene.train])
     cameras = [[n['camera'] and [n['camera'][k] for k in READING] for n in notes] for notes in grid.cameras]
-    return dict(name=name, prompt=grid.prompt, cameras=cameras,
+    return dict(name=name, prompt=grid.prompt, note=note, cameras=cameras,
                 views=sphere_of(scene, tile)['views'], numbers=[v.number for v in scene.train],
                 drawn=[sheet(pictures, columns, tile, quality) for pictures in grid.drawn],
                 truth=None if grid.truth is None else sheet(grid.truth, columns, tile, quality),
@@ -583,23 +590,52 @@ mountPage(document.getElementById("explorer"), JSON.parse(document.getElementByI
 </html>
 ''', title)
 
+# %% ../nbs/11_explorer.ipynb #f2fee3de
+def pictures(scene: Scene) -> str:
+    "How many pictures were learned from, in words."
+    return f'{len(scene.train)} picture{"s"*(len(scene.train) != 1)}'
+
+def how_learned(
+    mode: str,      # of a run
+    scene: Scene,   # of one of its objects
+) -> str:           # a sentence
+    "How an object of a run was learned, for people."
+    if mode != 'frozen': return f'Learned from {pictures(scene)}, the orange dots.'
+    return f'Its view mapper was learned on other scenes and frozen; this object was learned from {pictures(scene)}.'
+
+def start_between(
+    scene: Scene,      # with cameras
+    azimuths: list,    # degrees, those that can be shown
+    elevations: list,  # the same
+    reach: float = 25.,  # degrees from `start_place`
+) -> tuple:            # azimuth and elevation, of those given
+    "Where a page begins: near `start_place`, within the rig's heights, as far from every training view as can be."
+    at = lambda place: camera_at(scene, *place)
+    begin, (low, high, *_) = at(start_place(scene)), heights(scene)
+    places = [(a, e) for a in azimuths for e in elevations]
+    away = [view_angle(at(p), begin, scene.center) for p in places]
+    near = [p for p, d in zip(places, away) if d <= reach and low <= p[1] <= high]
+    if not near: return places[min(range(len(places)), key=away.__getitem__)]
+    return max(near, key=lambda p: nearest_view(scene.train, at(p), scene.center)[1])
+
 # %% ../nbs/11_explorer.ipynb #1335b5ef
 def static_explorer(
     run: Run|str|Path|None = None,  # or its folder; None: the example
     file: str|Path|None = None,     # where to write the page; None: nowhere
     objects: list|None = None,      # placeholders; the first four if None
+    others: list = (),              # more runs, or their folders, on the same rig: the first object of each joins in
     azimuths: int = 36,             # how many, evenly around the circle
     elevations: list|None = None,   # degrees; five between the lowest and the highest of the rig if None
-    seeds=(0,),                     # a picture of each view for each
+    seeds: tuple|list = (0,),       # a picture of each view for each
     guidance: float|None = None,    # the run's own if None
     steps: int = 20,                # of the sampler
     model: ViewNeTI|None = None,    # with the run's mappers, if it is loaded already
-    size=None,                      # (width, height) at which the model draws
+    size: tuple|None = None,        # (width, height) at which the model draws
     tile: int = 160,                # longest side of a picture on the page, at most
     quality: int = 80,              # of WebP, 1 to 100
     title: str = 'Explorer',        # of the page
-    foot: str = 'drawn beforehand.',  # a sentence below, Markdown links allowed
-    meter='learned',                # see `camera_note`
+    foot: str = 'drawn beforehand.',  # the end of the sentence below, and what else is to be said
+    meter: str|Callable|None = 'learned',  # see `camera_note`
     at_once: int = 8,               # how many cameras go through the model together
     device: str|None = None,        # 'cpu', 'cuda' or 'auto'
     progress: bool = True,          # show a bar
@@ -608,27 +644,30 @@ def static_explorer(
     run = EXAMPLES['example']() if run is None else run if isinstance(run, Run) else Run(run)
     tokens = [run.pick_object(token) for token in objects or list(run.objects)[:4]]
     drawer = Drawer(run, model or run.load_model(device=device), size, 0, meter)
+    others = [o if isinstance(o, Run) else Run(o) for o in others]
+    beside = [Drawer(o, o.load_model(device=device), drawer.size, 0, meter) for o in others]
+    shown = [(drawer, token) for token in tokens] + [(d, next(iter(d.run.objects))) for d in beside]
     first = drawer.scene(tokens[0])
     low, high, *_ = heights(first)
     elevations = [float(e) for e in (torch.linspace(low, high, 5).tolist() if elevations is None else elevations)]
     around = [round((i*360/azimuths + 180) % 360 - 180, 2) for i in range(azimuths)]
     guidance = guidance or run.config.guidance
-    names = {token: name for name, token in object_names(run).items()}
     scale = min(1, tile/max(drawer.size))
     tile = tuple(max(1, round(x*scale)) for x in drawer.size)
     many = []
-    for token in tokens:
-        grid = draw_grid(drawer, token, around, elevations, seeds, guidance, steps, None, at_once, progress)
-        many.append(grid_data(grid, drawer.scene(token), names[token], tile, quality))
-    start = start_place(first)
-    nearest = lambda values, x: min(range(len(values)), key=lambda i: abs((values[i] - x + 180) % 360 - 180))
+    for d, token in shown:
+        names = {token: name for name, token in object_names(d.run).items()}
+        grid = draw_grid(d, token, around, elevations, seeds, guidance, steps, None, at_once, progress)
+        note = how_learned(d.run.config.mode, d.scene(token))
+        name = names[token] + (f', from {pictures(d.scene(token))}' if d.run.config.mode == 'frozen' else '')
+        many.append(grid_data(grid, d.scene(token), name, tile, quality, note))
+    start = start_between(first, around, elevations)
     count = f'{azimuths*len(elevations)} viewpoints of each object, every {360/azimuths:g}° around'
     data = dict(objects=many, azimuths=around, elevations=elevations, seeds=list(seeds), size=tile,
                 foot=f'{count}, {foot}',
                 scene={k: v for k, v in sphere_of(first, tile).items()
                        if k in ('limits', 'sides', 'front')}, drawing=dict(steps=steps, guidance=guidance),
-                reading=READING, start=[nearest(around, start[0]),
-                                        nearest(elevations, start[1])])
+                reading=READING, start=[around.index(start[0]), elevations.index(start[1])])
     page = page_of(data, title)
     if file is not None:
         page.file = Path(file)

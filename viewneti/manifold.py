@@ -219,7 +219,8 @@ def plot_by_layer(
     values: dict,      # title -> [T, L]
     timesteps,         # T of them
     label: str,        # of the colour bar
-    low=None, high=None,  # ends of the colour scale
+    low=None,          # end of the colour scale; the least value if None
+    high=None,         # its other end; the greatest value if None
 ):                     # a figure
     "Heat maps over timestep and layer, side by side, on one colour scale."
     every = torch.stack([torch.as_tensor(v).double() for v in values.values()])
@@ -321,7 +322,8 @@ def chain_energy(
 def surface_geodesic(
     mapper: nn.Module,  # of views
     scene: Scene,       # whose rig gives radius and center
-    start, end,         # places, azimuth and elevation in degrees; azimuths at most 180 apart are joined that way
+    start,              # place: azimuth and elevation in degrees
+    end,                # the same; azimuths at most 180 apart are joined that way
     n: int = 17,        # places of the chain, both ends included
     timestep: float = 900,  # 0 to 999
     what: str = 'word', # or 'bypass'
@@ -492,7 +494,7 @@ def manifold_controls(
     what: str = 'word',     # or 'bypass'
     phrases: tuple = None,  # see `surface_statistics`
     cameras: int = 100,     # random ones
-    timesteps=(900, 500, 100),
+    timesteps=(900, 500, 100),  # over which words are averaged
     seed: int = 0,          # of cameras, shuffling and rotations
 ) -> dict:                  # 'trained', others, 'untrained, seed 0', ..., 'cameras shuffled', 'space rotated' ->
                             # name -> number, and for the last two only what they change

@@ -62,7 +62,12 @@ class FreeToken(nn.Module):
         if self.word.shape != (dim,): raise InputError(f'init: found shape {tuple(self.word.shape)}, expected ({dim},)')
 
     @classmethod
-    def from_model(cls, model, encoding, reference): # for `ViewNeTI.new_mapper`: starts as the reference word
+    def from_model(cls,
+        model,     # `ViewNeTI`
+        encoding,  # of cameras: has to be None
+        reference, # the ordinary word that it starts as
+    ):
+        "For `ViewNeTI.new_mapper`."
         if encoding is not None: raise InputError('encoding: found one for a free token, which takes no camera')
         return cls(model.dim, model.word_embedding(reference), reference)
 

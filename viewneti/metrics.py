@@ -358,7 +358,9 @@ class Metric:
         middle = {part: f"{'' if part == 'test' else f'{part}_'}{self.name}_median" for part in PARTS}
         self.keys = self.keys or (mean if self.average == 'mean' else middle)
 
-    def over(self, values):
+    def over(self,
+        values,  # numbers, or None for those that are missing
+    ):
         "The average as this metric takes it; None where there is no value, or one is missing."
         return {'mean': fmean, 'median': median}[self.average](values) if values and None not in values else None
 
@@ -380,7 +382,11 @@ def metric(
         return function
     return enter
 
-def under_masks(measure, pictures, truth):
+def under_masks(
+    measure,   # function (prediction [3, H, W], true picture [3, H, W], mask [H, W]) -> number
+    pictures,  # [N, 3, H, W] in [0, 1]
+    truth,     # what they are compared with, a `Truth`
+):
     "A number for each picture: of `measure` (prediction, true picture, mask); None where the mask is missing."
     triples = zip(pictures, truth.scored, truth.masks)
     return [measure(a, b, mask) if mask is None or mask.any() else None for a, b, mask in triples]

@@ -32,7 +32,11 @@ class Mappers(nn.ModuleDict):
     dtype = torch.float32
     device = property(lambda self: next((x.device for x in self.parameters()), torch.device('cpu')))
 
-    def to(self, device=None, dtype=None, **options) -> 'Mappers':
+    def to(self,
+        device=None,  # such as 'cuda'; None: where they are
+        dtype=None,   # not read: mappers learn in float32
+        **options,
+    ) -> 'Mappers':
         "Move to a device; a number format is ignored."
         return self if device is None or isinstance(device, torch.dtype) else super().to(device)
 
@@ -44,7 +48,7 @@ def _of_backbone(name, doc=None):
 class ViewNeTI:
     "A frozen text-to-image model and the mappers of its learned words (arXiv 2309.07986)."
     def __init__(self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerBase,  # to which placeholders are added
         text_encoder: nn.Module,  # CLIP text encoder, frozen
         vae: nn.Module,  # frozen
         unet: nn.Module,  # frozen; its cross-attention processors are replaced
@@ -56,7 +60,7 @@ class ViewNeTI:
 
     @classmethod
     def from_backbone(cls,
-        backbone: Backbone,
+        backbone: Backbone,  # the frozen model, see `Backbone`
         name: str = '',  # where the model came from, for the record
         mappers: Mappers|None = None,  # of concepts whose tokens the tokenizer has already; none if None
     ) -> 'ViewNeTI':
@@ -79,7 +83,7 @@ class ViewNeTI:
     layers = property(lambda self: len(self.backbone.layer_names), doc='L, number of cross-attention layers.')
 
     def to(self,
-        device: str|torch.device,
+        device: str|torch.device,  # such as 'cpu' or 'cuda:1'
     ) -> 'ViewNeTI':
         "Move all parts to a device; raises `InputError` if it is not here."
         self.backbone.to(device)
@@ -152,7 +156,7 @@ def view_token(self: ViewNeTI) -> str|None:
 @patch
 def check_mapper(self: ViewNeTI,
     token: str,  # the placeholder that it is meant for
-    mapper: nn.Module,
+    mapper: nn.Module,  # a `Mapper`, or another that answers as it does
 ):
     "Raise `InputError` if a mapper does not fit this model or would be its second view mapper."
     if mapper.dim != self.dim: raise InputError(f'mapper of {token}: found width {mapper.dim}, expected {self.dim}')
@@ -172,7 +176,7 @@ def concept(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #413d4d5f
 @patch
 def check_token(self: ViewNeTI,
-    token: str,
+    token: str,  # such as '<view>'
 ):
     "Raise `InputError` unless a token can become a placeholder."
     if not isinstance(token, str) or not token or re.search(r'[\s.]', token):
@@ -197,7 +201,7 @@ def add_concept(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #1b7e6a74
 @patch
 def tokens_of(self: ViewNeTI,
-    prompt: str,
+    prompt: str,  # words and placeholders
 ) -> tuple:  # token numbers [1, T] on the CPU, and the placeholders in the prompt, in order
     "A prompt's tokens, remembered; raises `InputError` if it is too long or has a placeholder that nobody learned."
     key = prompt, len(self.tokenizer), *self.mappers
@@ -216,7 +220,7 @@ def tokens_of(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #af26033d
 @patch
 def check_prompt(self: ViewNeTI,
-    prompt: str,
+    prompt: str,  # words and placeholders
     cameras: bool = False,  # whether cameras come with it
 ) -> list:  # the placeholders in the prompt, in order
     "Placeholders of a prompt; raises `InputError` if prompt, concepts and cameras do not fit together."
@@ -230,7 +234,7 @@ def check_prompt(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #38e69fa5
 @patch
 def raw_cameras(self: ViewNeTI,
-    cameras,  # a `Camera` or a list of them, or raw values [N, d] of the view mapper's encoding, or None
+    cameras: Camera|list|torch.Tensor|None,  # or raw values [N, d] of the view mapper's encoding
 ) -> torch.Tensor|None:  # [N, d] float32
     "Cameras as the view mapper's encoding writes them, unscaled."
     if cameras is None: return None
@@ -257,8 +261,8 @@ def broadcast_count(
 @patch
 def encode(self: ViewNeTI,
     prompts: str|list,  # one prompt, or B
-    timesteps,  # a number or tensor, or B of them, in [0, 1000)
-    cameras=None,  # one or B: list of `Camera`, or raw values [B, d]
+    timesteps: int|list|torch.Tensor,  # a number or tensor, or B of them, in [0, 1000)
+    cameras: Camera|list|torch.Tensor|None = None,  # one or B: list of `Camera`, or raw values [B, d]
     **options,  # `truncation` and `generator`, for the mappers
 ) -> torch.Tensor:  # [B, L, 2, T, D]; index 2 is keys, then values
     "The conditioning for all layers; gradients flow to the mappers."
@@ -445,12 +449,12 @@ def default_sampler(self: ViewNeTI) -> SchedulerMixin:
 @patch
 @torch.no_grad()
 def generate(self: ViewNeTI,
-    prompt: str,
-    cameras=None,  # V views: list of `Camera`, or raw values [V, d]; None for a prompt without `<view>`
-    seeds=(0,),  # S whole numbers: one picture of each view for each seed
+    prompt: str,  # words and placeholders, such as '<view>. A photo of a <scan1>'
+    cameras: Camera|list|torch.Tensor|None = None,  # V views, or raw values [V, d]; None for a prompt without `<view>`
+    seeds: tuple|list = (0,),  # S whole numbers: one picture of each view for each seed
     steps: int = 30,  # of DPM-Solver++
     guidance: float = 7.5,  # against the empty prompt; 1 means none
-    size=None,  # (width, height); if None, the model's own, in the shape of the pictures that were learned from
+    size: tuple|None = None,  # (width, height); if None, the model's own, in the shape of what was learned from
     batch_size: int = 16,  # most samples that are predicted at once, both halves of guidance counted
     progress: bool = True,  # show a bar over the steps
     callback=None,  # called after each step with (step number, latents [V, S, C, h, w])
@@ -553,7 +557,7 @@ def load_mappers(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #b005823a
 @patch
 def checkpoint_gradients(self: ViewNeTI,
-    on: bool = True,
+    on: bool = True,  # False: keep them again
 ) -> ViewNeTI:
     "Recompute intermediate results of the frozen model on the way back instead of keeping them."
     self.backbone.checkpoint_gradients(on)

@@ -33,9 +33,9 @@ class ViewNeTIPipeline(DiffusionPipeline, StableDiffusionMixin):
     _optional_components, _callback_tensor_inputs = ['mappers'], ['latents']
 
     def __init__(self,
-        vae: CLASSES['vae'],
-        text_encoder: CLASSES['text_encoder'],
-        tokenizer: CLASSES['tokenizer'],
+        vae: CLASSES['vae'],  # frozen
+        text_encoder: CLASSES['text_encoder'],  # frozen
+        tokenizer: CLASSES['tokenizer'],  # with the mappers' placeholders
         unet: CLASSES['unet'],  # its cross-attention processors are replaced
         scheduler: SchedulerMixin,  # any that diffusers' Stable Diffusion pipeline takes
         mappers: Mappers|None = None,  # of concepts whose tokens the tokenizer has already; none if None

@@ -153,7 +153,7 @@ class View:
         "The camera, with intrinsics in the pixels of `image()`"
         return None if self.calibration is None else self.calibration.resized(self.size)
 
-    def image(self, size=None # (width, height); `self.size` otherwise
+    def image(self, size:tuple|None=None # (width, height); `self.size` otherwise
              )->torch.Tensor: # [3,H,W] in [0, 1]
         "The picture"
         return load_picture(self.path, size or self.size, self.lens)
@@ -173,7 +173,7 @@ def mask_picture(self:View
 # %% ../nbs/02_scenes.ipynb #9e939cad
 @patch
 def mask(self:View,
-         size=None, # (width, height); the view's own otherwise
+         size:tuple|None=None, # (width, height); the view's own otherwise
         )->torch.Tensor: # [1,H,W] bool, true on the object; all true if the scene was loaded with masks='none'
     "The object's mask; `InputError` naming the file when it is missing"
     w, h = size or self.size
@@ -237,7 +237,7 @@ def division(self:Scene)->str:
 # %% ../nbs/02_scenes.ipynb #34bf33f9
 @patch
 def select(self:Scene,
-           split, # the name of a split (str or int), a list of training cameras, or None for the data set's own
+           split:str|int|list|None, # a split's name, a list of training cameras, or None for the data set's own
           )->Scene: # itself; `InputError` when there is no such split or a training picture is missing
     "Divide the views into `train` and `test`"
     views = {v.number: v for v in self.views}
@@ -457,14 +457,14 @@ def refuse_lenses(scene:Scene)->Scene:
 DISTORTIONS = dict(undistort=lambda scene: scene, ignore=ignore_lenses, refuse=refuse_lenses)
 
 # %% ../nbs/02_scenes.ipynb #3480038a
-def load_scene(path, # the scene's folder: Rectified/scan114, or the one with transforms.json, sparse/ or pictures
-               split=None, # '0', '1', '3', '6', '9' (str or int), 'given', a list of training cameras, or None: the
-                           # data set's own division, 'given', or else all train
+def load_scene(path:str|Path, # its folder: Rectified/scan114, or the one with transforms.json, sparse/ or pictures
+               split:str|int|list|None=None, # '0', '1', '3', '6', '9' (str or int), 'given', a list of training
+                           # cameras, or None: the data set's own division, 'given', or else all train
                reader:str='auto', # a key of `READERS`, or 'auto' to recognise the layout
-               size=None, # (width, height) of the views' pictures; the files' own otherwise
-               light=3, # DTU's light
-               masks='auto', # a folder, 'auto', or 'none' to do without
-               place='none', # 'unit' to centre and scale the cameras, see `Scene.place`
+               size:tuple|None=None, # (width, height) of the views' pictures; the files' own otherwise
+               light:int=3, # DTU's light
+               masks:str|Path|None='auto', # a folder, 'auto', or 'none' to do without
+               place:str='none', # 'unit' to centre and scale the cameras, see `Scene.place`
                distortion:str='undistort', # of lenses: 'undistort' straightens pictures, 'ignore' leaves them bent,
                                            # 'refuse' does not open the scene
               )->Scene: # `InputError` when anything that is needed is missing or wrong; no pixels are read yet
@@ -483,7 +483,7 @@ def load_scene(path, # the scene's folder: Rectified/scan114, or the one with tr
     return scene.place(place).select(split)
 
 # %% ../nbs/02_scenes.ipynb #1d3fc4ea
-def list_scenes(root, # a folder of scenes, such as Rectified, or the folder that holds Rectified
+def list_scenes(root:str|Path, # a folder of scenes, such as Rectified, or the folder that holds Rectified
                )->list: # the folders that some reader recognises, scan9 before scan10; `InputError` if there is none
     "Every scene below a folder"
     root = Path(root)
@@ -503,7 +503,7 @@ def is_rendered(scene:Scene)->bool: # whether `true_pictures` has an answer
     return any(field in scene.info for field in RENDERERS)
 
 # %% ../nbs/02_scenes.ipynb #863172cc
-def true_pictures(scene:Scene,
+def true_pictures(scene:Scene, # of the embedded world, for a picture
                   cameras, # list of N `Camera`, in the scene's unit
                   size, # (width, height)
                  ): # [N,3,H,W] in [0, 1]; None where nobody can draw the scene
@@ -513,7 +513,7 @@ def true_pictures(scene:Scene,
     return None if field is None else RENDERERS[field](scene, cameras, size)
 
 # %% ../nbs/02_scenes.ipynb #472f0807
-def contact_sheet(scene:Scene,
+def contact_sheet(scene:Scene, # with pictures
                   columns:int=8,  # pictures a row
                   width:float=1.1, # of one picture, in inches
                  )->plt.Figure: # one small picture a view, with its number; training views have a yellow bar

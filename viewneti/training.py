@@ -176,9 +176,9 @@ def training_set(
 @patch
 def draw(self: TrainingSet,
     model: ViewNeTI,             # a `ViewNeTI` with a view mapper
-    config: FitConfig,
+    config: FitConfig,           # of the run
     at: list,                    # which pictures, B numbers
-    generator: torch.Generator,
+    generator: torch.Generator,  # of everything that is drawn by chance
 ) -> torch.Tensor:               # [B, C, h, w] scaled latents
     "Latents of some pictures, mirrored and augmented by chance."
     if self.mean is None:
@@ -309,12 +309,37 @@ def step(self: Stepper,
 class Callback:
     "Override what you need. What a callback raises ends the run like any error."
     everywhere = False      # of several processes, the main one alone calls it; True: every one does
-    def check(self, model, config, scenes): "Before pictures are read and a folder is written: refuse what cannot work."
-    def on_start(self, at): "Before the first step, when what was learned before is loaded."
-    def on_step(self, at): "After each step."
-    def on_save(self, at): "After each checkpoint."
-    def on_end(self, at): "After the last step, also when the run was stopped."
-    def close(self, at): "When learning is over, however it ended: give back what you hold."
+    def check(self,
+        model,   # `ViewNeTI`
+        config,  # `FitConfig`
+        scenes,  # placeholder -> `Scene`
+    ):
+        "Before pictures are read and a folder is written: refuse what cannot work."
+
+    def on_start(self,
+        at,  # where the run stands, a `Learning`
+    ):
+        "Before the first step, when what was learned before is loaded."
+
+    def on_step(self,
+        at,  # where the run stands, a `Learning`
+    ):
+        "After each step."
+
+    def on_save(self,
+        at,  # where the run stands, a `Learning`
+    ):
+        "After each checkpoint."
+
+    def on_end(self,
+        at,  # where the run stands, a `Learning`
+    ):
+        "After the last step, also when the run was stopped."
+
+    def close(self,
+        at,  # where the run stands, a `Learning`
+    ):
+        "When learning is over, however it ended: give back what you hold."
 
 # %% ../nbs/07_training.ipynb #0e213917
 @dataclass
@@ -467,7 +492,9 @@ class ProgressFile(Callback):
     def close(self, at):
         if self.began is not None: self.write(at)
 
-    def write(self, at):
+    def write(self,
+        at,  # where the run stands, a `Learning`
+    ):
         "Write the file now."
         self.written = time.monotonic()
         steps, seconds, done = at.run.config.steps, self.written - self.began, at.step - self.first
@@ -575,7 +602,11 @@ class Validation(Callback):
             if scores and at.tracker: at.tracker.log(scores, step=at.step)
             for title in [t for t in found if t not in scores]: self.show(at, title, found[title])
 
-    def show(self, at, title, picture):
+    def show(self,
+        at,       # the progress, see `Callback`
+        title,    # a name for it
+        picture,  # [3, H, W] in [0, 1]
+    ):
         "Put a picture where it can be seen."
         name = re.sub(r'[^\w.-]+', '-', f'step-{at.step}-{title}') + '.png'  # a title is no path
         with write_whole(at.run.folder/'validation'/name) as part: save_image(picture, part, format='png')

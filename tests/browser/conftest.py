@@ -53,7 +53,7 @@ def visit(chromium):
     with contextlib.ExitStack() as stack:
         def opened(address, width=1000, height=900, scheme="light", touch=False, allowed=()):
             size = dict(width=width, height=height)
-            context = chromium.new_context(viewport=size, color_scheme=scheme, has_touch=touch)
+            context = chromium.new_context(viewport=size, color_scheme=scheme, has_touch=touch, is_mobile=touch)
             stack.callback(context.close)
             page, wrong = context.new_page(), []
             fine = lambda text: any(re.search(pattern, text) for pattern in allowed)

@@ -55,15 +55,18 @@ class Explorer:
         self.page.mouse.move(x + dx, y + dy, steps=steps)
         self.page.mouse.up()
 
-    def swipe(self, dx, dy):
-        "Drag with a finger."
-        box = self.sphere.bounding_box()
+    def swipe(self, dx, dy, what=None):
+        "Drag with a finger, as slowly as a finger is."
+        box = (what or self.sphere).bounding_box()
         x, y = box["x"] + box["width"]/2, box["y"] + box["height"]/2
         session = self.page.context.new_cdp_session(self.page)
         touch = lambda kind, points: session.send("Input.dispatchTouchEvent", dict(type=kind, touchPoints=points))
         touch("touchStart", [dict(x=x, y=y)])
-        for i in range(1, 11): touch("touchMove", [dict(x=x + dx*i/10, y=y + dy*i/10)])
+        for i in range(1, 21):
+            touch("touchMove", [dict(x=x + dx*i/20, y=y + dy*i/20)])
+            self.page.wait_for_timeout(16)
         touch("touchEnd", [])
+        self.page.wait_for_timeout(100)
 
     def wait(self, state, seconds=60):
         "Until the drawn picture is of this kind, and of the viewpoint that is asked for."
@@ -128,6 +131,91 @@ def test_keys_and_choices_without_kernel(visit):
     page.wait_for_selector("main[data-ready='1']")
     assert explorer.told()[:2] == (a4, e4) and explorer.pixels() not in pictures
     shoot(page, "static-other-object")
+    assert not wrong
+
+
+def bottom(locator):
+    "Where something ends, in pixels from the upper edge of the window."
+    box = locator.bounding_box()
+    return box["y"] + box["height"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone(visit, scheme):
+    page, wrong = visit(PAGE.as_uri(), width=390, height=844, scheme=scheme, touch=True)
+    explorer = Explorer(page)
+    page.wait_for_selector("main[data-ready]")
+    shoot(page, f"phone-{scheme}", whole=False)
+    assert 0 < explorer.sphere.bounding_box()["y"] and max(map(bottom, (explorer.drawn, explorer.truth))) < 600
+    assert "arrow" not in page.locator("body").inner_html().lower().split('<script')[0], "there are no such keys"
+    before, first = explorer.told(), explorer.pixels()
+    page.evaluate("document.body.style.paddingBottom = '900px'")  # something below to scroll to
+    for what in (explorer.sphere, explorer.drawn):  # up and down scrolls the page, and leaves the camera alone
+        page.evaluate("scrollTo(0, 0)")
+        explorer.swipe(4, -120, what)
+        assert page.evaluate("scrollY") > 60 and explorer.told() == before and explorer.pixels() == first
+    page.evaluate("scrollTo(0, 0)")
+    explorer.swipe(70, 6)  # sideways walks around the object, and does not scroll
+    turned = explorer.told()
+    assert turned[0] > before[0] + 10 and page.evaluate("scrollY") == 0
+    box = explorer.sphere.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"]/2, box["y"] + box["height"]*.2)  # a tap goes to that place
+    assert explorer.told()[1] > turned[1]
+    assert not wrong
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone_on_the_site(visit, site, scheme):
+    page, wrong = visit(f"{site}/index.html", width=390, height=844, scheme=scheme, touch=True)
+    frame_node = page.locator("iframe[src*='explorer.html']")
+    frame_node.scroll_into_view_if_needed()
+    frame = frame_node.element_handle().content_frame()
+    frame.wait_for_selector("main[data-ready]")
+    explorer = Explorer(page, frame)
+    frame.wait_for_function("document.body.getBoundingClientRect().height - innerHeight < 2")
+    assert frame.evaluate("document.documentElement.dataset.theme") == scheme, "as the reader's system, unasked"
+    header = page.locator("#quarto-header").bounding_box()["height"]
+    page.evaluate("y => scrollBy(0, y)", explorer.frame.locator(".vnx").bounding_box()["y"] - header)
+    page.wait_for_timeout(300)
+    shoot(page, f"site-phone-{scheme}", whole=False)
+    assert bottom(explorer.truth) < 844 and explorer.sphere.bounding_box()["y"] >= header - 1
+    before, scrolled = explorer.told(), page.evaluate("scrollY")
+    explorer.swipe(0, -150)
+    assert page.evaluate("scrollY") > scrolled + 60 and explorer.told() == before, "the page scrolls, not the sphere"
+    assert not wrong
+
+
+def test_sphere_is_large_on_a_desk(visit, site):
+    page, wrong = visit(f"{site}/index.html", width=1400, height=950)
+    frame_node = page.locator("iframe[src*='explorer.html']")
+    frame_node.scroll_into_view_if_needed()
+    frame = frame_node.element_handle().content_frame()
+    frame.wait_for_selector("main[data-ready]")
+    explorer, alone = Explorer(page, frame), visit(PAGE.as_uri(), width=1400, height=950)[0]
+    alone.wait_for_selector("main[data-ready]")
+    shoot(alone, "static-1400", whole=False)
+    for one in (explorer, Explorer(alone)):
+        assert one.sphere.locator("svg").bounding_box()["width"] >= 340
+        heights = one.frame.locator(".vnx-words text").evaluate_all("all => all.map(t => t.getBBox().height)")
+        scale = one.sphere.locator("svg").bounding_box()["width"]/248
+        assert min(heights)*scale >= 14, "legible"
+        assert "arrow keys" in one.frame.locator(".vnx-hint").text_content()
+    assert frame.evaluate("document.documentElement.dataset.theme") == "light"
+    assert not wrong
+
+
+def test_opens_between_training_views_and_holds_a_scene_that_was_held_out(visit):
+    page, wrong = visit(PAGE.as_uri())
+    page.wait_for_selector("main[data-ready='0']")
+    near, foot = page.locator(".vnx-fact").first, page.locator(".vnx-foot")
+    assert float(near.locator(".vnx-value").inner_text().split("°")[0]) >= 8
+    assert "Learned from 48 pictures" in foot.inner_text()
+    shown = Explorer(page).pixels()
+    page.locator("select").first.select_option(index=4)
+    page.wait_for_selector("main[data-ready='4']")
+    assert "held out" in foot.inner_text() and "frozen" in foot.inner_text() and "1 picture" in foot.inner_text()
+    assert page.locator(".vnx-near-dots circle").count() == 1 and Explorer(page).pixels() != shown
+    shoot(page, "static-held-out")
     assert not wrong
 
 

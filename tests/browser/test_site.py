@@ -1,5 +1,6 @@
 """The built site in a real browser: light, dark and on a phone. Run by `make test-browser`; shots in runs/browser."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,43 @@ def test_search_finds_a_word_and_goes_there(visit, scheme):
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/{leads_to.removeprefix('./')}")
     assert "geodesic" in page.locator("main").inner_text()
+
+
+SEARCHES = {"install": "guide/install.html", "resume": "guide/troubleshooting.html#training-and-resuming",
+            "LPIPS": "08_evaluation_metrics.html#lpips", "DTU masks": "tutorials/dtu.html#the-data-and-the-masks",
+            "out of memory": "guide/troubleshooting.html#cuda-out-of-memory",
+            "CUDA out of memory": "guide/troubleshooting.html#cuda-out-of-memory",
+            "geodesic": "09_manifold.html", "own scene": "tutorials/own_scene.html", "colmap": "readers/colmap.html",
+            "checkpoint": "tutorials/original.html", "Run.resume": "api/experiment.html#Run.resume"}
+SHELVES = ["tutorials/", r"\d", "api/"]
+
+
+@pytest.mark.parametrize("words", SEARCHES)
+def test_search_leads_to_the_right_page_first(visit, words):
+    page = visit("CHANGELOG.html")
+    page.keyboard.press("/")
+    page.keyboard.type(words)
+    found = page.locator(".search-result")
+    found.first.wait_for()
+    page.wait_for_timeout(300)
+    hits = [a.removeprefix("./") for a in found.evaluate_all("all => all.map(a => a.getAttribute('href'))")]
+    shot(page, f"search-{words.replace(' ', '-')}")
+    assert hits[0].startswith(SEARCHES[words]), hits[:5]
+    pages = [hit.split("#")[0] for hit in hits]
+    assert sum(a != b for a, b in zip(pages, pages[1:])) == len(set(pages)) - 1, "hits of one page stand together"
+
+
+def test_search_puts_tutorials_above_chapters_above_the_reference(visit):
+    page = visit("index.html")
+    page.keyboard.press("/")
+    page.keyboard.type("manifold")
+    found = page.locator(".search-result")
+    found.first.wait_for()
+    hits = found.evaluate_all("all => all.map(a => a.getAttribute('href').replace('./', ''))")
+    first = [next((i for i, hit in enumerate(hits) if re.match(shelf, hit)), len(hits)) for shelf in SHELVES]
+    assert first == sorted(first) and first[0] < first[1] < len(hits), hits
+    page.locator("#quarto-search input").fill("geodesci")  # a slip of the fingers is forgiven
+    page.wait_for_function("[...document.querySelectorAll('.search-result')].some(a => a.href.includes('manifold'))")
 
 
 def test_the_theme_switches_and_stays(visit):

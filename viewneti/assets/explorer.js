@@ -9,6 +9,7 @@ const apart = (a, b) => Math.abs(wrap(a - b));
 const round = (x, digits = 0) => Number(x).toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1");
 const degrees = (x, digits = 0) => `${round(x, digits)}°`;
 const angle = (x) => degrees(x, x >= 0.05 && x < 9.95 ? 1 : 0);
+const touched = () => window.matchMedia("(pointer: coarse)").matches;  // by fingers: there may be no keyboard
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const nearestTo = (values, x, distance) =>
   range(values.length).reduce((best, i) => distance(values[i], x) < distance(values[best], x) ? i : best, 0);
@@ -94,6 +95,9 @@ function block(withFront) {
   }));
 }
 
+// Whether a finger that has moved so far means the page
+const scrolls = (event, dx, dy) => event.pointerType === "touch" && Math.abs(dy) > 4 && Math.abs(dy) > Math.abs(dx);
+
 // ---------------------------------------------------------------- the sphere
 
 function sphere(parent, moved, pick) {
@@ -115,7 +119,7 @@ function sphere(parent, moved, pick) {
   const body = draw(layer.marker, "path", { class: "vnx-camera" });
   const lens = draw(layer.marker, "circle", { class: "vnx-asked", r: 6 });
   const hint = draw(svg, "text", { class: "vnx-hint", y: 115 });
-  hint.textContent = "drag, or use the arrow keys";
+  hint.textContent = touched() ? "swipe sideways, or tap a place" : "drag, or use the arrow keys";
   let faces = [], words = [], views = [], spec = {}, now = {}, eyeAzimuth = null, eye = null, due = 0;
 
   function setScene(scene) {
@@ -173,7 +177,7 @@ function sphere(parent, moved, pick) {
       const [x, y, depth] = eye.see(w.p);
       w.node.setAttribute("x", x.toFixed(1));
       w.node.setAttribute("y", (y + 3).toFixed(1));
-      w.node.style.opacity = clamp(0.3 + depth, 0, 1);
+      w.node.style.opacity = clamp(0.75 + depth, 0, 1);
     }
     const p = place(now.azimuth, now.elevation), at = eye.see(p), away = scaled(p, -1);
     const side = normal(cross(away, [0, 0, 1])), upward = cross(side, away);
@@ -191,11 +195,13 @@ function sphere(parent, moved, pick) {
       seenMark.setAttribute("transform", `translate(${point(to)})`);
       layer.seen.style.opacity = to[2] >= 0 ? 1 : 0.45;
     }
-    box.setAttribute("aria-label", `Camera sphere, ${now.label}. ` +
-      "Arrow keys walk around the object, up and down; with Shift in larger steps.");
+    box.setAttribute("aria-label", `Camera sphere, ${now.label}. ` + (touched()
+      ? "Swipe sideways to walk around the object, tap a place to go there."
+      : "Arrow keys walk around the object, up and down; with Shift in larger steps."));
   }
 
-  // Dragging moves the camera with the finger; a tap goes to that place, or to the training view there
+  // Dragging moves the camera with the hand; a tap goes to that place, or to the training view there. A finger that
+  // begins up or down scrolls the page (touch-action in the style sheet); begun sideways, it walks in all directions.
   let grip = null;
   const scale = () => svg.getBoundingClientRect().width / 248;
   const inside = (event) => {
@@ -211,7 +217,8 @@ function sphere(parent, moved, pick) {
   box.addEventListener("pointermove", (event) => {
     if (!grip) return;
     const [dx, dy] = [event.clientX - grip.x, event.clientY - grip.y];
-    grip.far = grip.far || Math.hypot(dx, dy) > 4;
+    if (!grip.far && scrolls(event, dx, dy)) return release(event);
+    grip.far = grip.far || Math.hypot(dx, dy) > (event.pointerType === "touch" ? 8 : 4);
     if (!grip.far) return;
     const turn = 1 / (100 * scale() * RAD);
     grip.azimuth += dx * turn / Math.max(0.5, Math.cos(grip.elevation * RAD));
@@ -352,9 +359,13 @@ function stage(root, model) {
   });
   drawn.frame.addEventListener("pointermove", (event) => {
     if (!hand) return;
+    const [dx, dy] = [event.clientX - hand.x, event.clientY - hand.y];
+    if (!hand.far && scrolls(event, dx, dy)) { hand = null; return; }
+    hand.far = hand.far || event.pointerType !== "touch" || Math.hypot(dx, dy) > 8;
+    if (!hand.far) return;
     const turn = 150 / drawn.frame.clientWidth;
-    hand.a -= (event.clientX - hand.x) * turn;
-    hand.e = clamp(hand.e + (event.clientY - hand.y) * turn * 0.6, ...model.get("scene").span);
+    hand.a -= dx * turn;
+    hand.e = clamp(hand.e + dy * turn * 0.6, ...model.get("scene").span);
     [hand.x, hand.y] = [event.clientX, event.clientY];
     go(hand.a, hand.e);
   });
@@ -473,7 +484,8 @@ async function loaded(address) {
 export function mountPage(root, data) {
   pageTheme();
   const bar = make("div", { class: "vnx-choices" }), prompt = make("code"), body = make("div");
-  root.append(bar, body, make("p", { class: "vnx-foot" }, data.foot));
+  const foot = make("p", { class: "vnx-foot" });
+  root.append(bar, body, foot);
   const [w, h] = data.size, many = data.azimuths.length, flat = (x, y) => Math.abs(x - y);
   const sceneOf = (o) => ({ ...data.scene, views: o.views, size: data.size, azimuths: data.azimuths,
     elevations: data.elevations, span: [data.elevations[0], data.elevations[data.elevations.length - 1]],
@@ -506,6 +518,7 @@ export function mountPage(root, data) {
     if (mine !== turn) return;
     [object, sheets] = [i, { truth, train, drawn }];
     prompt.textContent = o.prompt;
+    foot.textContent = [o.note, data.foot].filter(Boolean).join(" ");
     store.set("scene", sceneOf(o));
     show();
     root.dataset.ready = String(i);

@@ -321,7 +321,12 @@ def orthogonal(
 # %% ../../nbs/embedded/01_pretraining.ipynb #0af44f03
 class BatchedMuon(torch.optim.Optimizer):
     "PyTorch's Muon with `match_rms_adamw`, all weights of one shape at once, for the weights of convolutions too."
-    def __init__(self, weights: list, lr: float, weight_decay: float = .1, momentum: float = .95):
+    def __init__(self,
+        weights: list,             # tensors of two or more dimensions
+        lr: float,                 # length of a step
+        weight_decay: float = .1,  # share of a weight that a step at rate 1 takes away
+        momentum: float = .95,     # how much of the last direction is kept
+    ):
         last = lambda p: p.ndim == 4 and not p.is_contiguous()
         self.pairs = [(p, torch.nn.Parameter(as_matrix(p.data, last(p))), last(p)) for p in weights]
         assert all(p.data_ptr() == m.data_ptr() for p, m, _ in self.pairs), "a matrix must be a view of its weight"

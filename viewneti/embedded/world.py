@@ -45,7 +45,9 @@ OBJECT_COLORS = tuple(COLORS)[:8]
 # %% ../../nbs/embedded/00_world.ipynb #f3e339c8
 CATEGORIES = {}
 
-def category(f):
+def category(
+    f,  # see below
+):
     "Register `f(a, b, c) -> list[Part]`, with a, b, c in [0, 1], as a category under its own name."
     CATEGORIES[f.__name__] = f
     return f
@@ -769,10 +771,10 @@ def export_scene(
 
 # %% ../../nbs/embedded/00_world.ipynb #bf3dccce
 def export_world(
-    root,                # the data set's folder
+    root: str|Path,      # the data set's folder
     scenes: int = 3,     # how many
     rig: str = 'orbit',  # a name in `RIGS`
-    size=(64, 64),       # of the pictures, (width, height)
+    size: tuple = (64, 64),  # of the pictures, (width, height)
     seed: int = 0,           # of toys and angles
     numbers: list = (),  # of the scans, as many as scenes; 1, 2, ... if there are none
     floor: str = 'random',   # direction of the floor's pattern: 'random' for each scene, or 'fixed'

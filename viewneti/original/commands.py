@@ -145,7 +145,9 @@ class ConvertOptions:
 
 # %% ../../nbs/original/02_commands.ipynb #e840e936
 @command(ConvertOptions, 'source')
-def convert(options: ConvertOptions):
+def convert(
+    options: ConvertOptions,  # as the command line gives them
+):
     "Make a run of the original's results, or the reverse."
     from viewneti.original.configurations import convert_run, export_run
     if not options.folder: raise UserError('folder: expected where the result goes, found nothing')
@@ -168,7 +170,9 @@ class CheckParityOptions:
 
 # %% ../../nbs/original/02_commands.ipynb #34cf466e
 @command(CheckParityOptions, 'recording')
-def check_parity(options: CheckParityOptions):
+def check_parity(
+    options: CheckParityOptions,  # as the command line gives them
+):
     "Compare our numbers with those that the original implementation recorded; fails past the tolerance."
     from viewneti.original.checkpoints import parity
     rows = parity(options.recording)

@@ -40,7 +40,9 @@ class MasksOptions:
 
 # %% ../../nbs/readers/commands.ipynb #7612183c
 @command(MasksOptions, 'folder', 'the same command makes what is left')
-def masks(options: MasksOptions):
+def masks(
+    options: MasksOptions,  # as the command line gives them
+):
     "Recompute approximate masks from DTU's own point clouds."
     from viewneti.readers.dtu_masks import MaskSettings, write_masks
     if not options.scans: raise UserError('scans: expected some, such as scan9 scan114, found none')

@@ -357,7 +357,7 @@ def inspect_scene(path, # the scene's folder
     return Inspection(path, scene, scene_facts(scene), [f for f in dict.fromkeys(findings) if f])
 
 # %% ../../nbs/readers/inspection.ipynb #e0601c8a
-def inspection_figure(scene:Scene,
+def inspection_figure(scene:Scene, # with cameras
                       rows:int=3, # of pictures, four in each
                      )->plt.Figure:
     "The cameras around a scene, and its first pictures"

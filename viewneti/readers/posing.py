@@ -245,7 +245,7 @@ class Posing:
 
 # %% ../../nbs/readers/posing.ipynb #08fdd3c6
 def pose_scene(folder, # of photographs: in it, or in its images/ or input/
-               settings:PoseSettings=PoseSettings(),
+               settings:PoseSettings=PoseSettings(), # how COLMAP matches and maps
                progress:bool=True, # show bars
               )->Posing: # `InputError` when it cannot be done; what was done until then is kept for the next call
     "Find the cameras of photographs by COLMAP, into sparse/0"

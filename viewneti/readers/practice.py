@@ -17,7 +17,7 @@ from ..cameras import Camera
 RED_BEAD = (40., -20., 695.) # where the red bead is; the spiral winds around (40, -20, 600)
 
 # %% ../../nbs/readers/practice.ipynb #671dd746
-def draw_beads(camera:Camera,
+def draw_beads(camera:Camera, # from where
                fine:int=1, # drawn so many times as large, and shrunk, because Pillow draws on whole pixels
               )->Image.Image: # of the camera's size
     "The beads as a camera sees them"

@@ -654,10 +654,10 @@ def export_scene(
 
 # %% ../../nbs/world/00_toys.ipynb #bf3dccce
 def export_world(
-    root,                # the data set's folder
+    root: str|Path,      # the data set's folder
     scenes: int = 3,     # how many
     rig: str = 'orbit',  # a name in `RIGS`
-    size=(64, 64),       # of the pictures, (width, height)
+    size: tuple = (64, 64),  # of the pictures, (width, height)
     seed: int = 0,
     numbers: list = (),  # of the scans, as many as scenes; 1, 2, ... if there are none
 ) -> list:               # the scenes' folders
