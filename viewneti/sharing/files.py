@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Card', 'read_card']
 
-# %% ../../nbs/sharing/00_files.ipynb #912db8db
+# %% ../../nbs/sharing/00_files.ipynb #61aa989f
 import hashlib, json, math, re, warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ from ..models import ViewNeTI, read_concepts, read_shape
 from ..paths import angle_places, orbit_places
 from ..tables import score_lines
 
-# %% ../../nbs/sharing/00_files.ipynb #1aa8b95e
+# %% ../../nbs/sharing/00_files.ipynb #96d142e0
 class Base(pydantic.BaseModel, **STRICT):
     "A frozen model, by its weights."
     name: str  # as it was called where words were learned
@@ -41,7 +41,7 @@ class Base(pydantic.BaseModel, **STRICT):
 
     def __str__(self): return f'{self.name!r} (weights {self.sha256[:12]} in {self.format})'
 
-# %% ../../nbs/sharing/00_files.ipynb #663a47eb
+# %% ../../nbs/sharing/00_files.ipynb #4d8518a9
 def base_weights(
     backbone: Backbone,
 ) -> list:           # of weights, in an order that does not depend on library versions
@@ -72,7 +72,7 @@ def base_of(
     kind = str(weights[0].dtype).removeprefix('torch.')
     return Base(name=name, format=kind, sha256=digest.hexdigest(), probe=probe_weights(weights))
 
-# %% ../../nbs/sharing/00_files.ipynb #9eb83b9d
+# %% ../../nbs/sharing/00_files.ipynb #6f849d94
 def check_base(
     base: Base,          # for which words were made
     backbone: Backbone,  # for which they are wanted
@@ -90,7 +90,7 @@ def check_base(
         raise InputError(f'{file}: made for the frozen model {base}, found {found}; words learned with one model mean '
                          'nothing to another (any_base=True takes them all the same)')
 
-# %% ../../nbs/sharing/00_files.ipynb #60cc7de2
+# %% ../../nbs/sharing/00_files.ipynb #b128297c
 _Three = Annotated[list[float], Field(min_length=3, max_length=3)]
 _Two = Annotated[list[float], Field(min_length=2, max_length=2)]
 
@@ -110,7 +110,7 @@ def rig_of(
     heights = [places[:, 1].min().item(), places[:, 1].max().item()]
     return Rig(center=scene.center.tolist(), up=scene.up.tolist(), camera=middle.to_dict(), elevations=heights)
 
-# %% ../../nbs/sharing/00_files.ipynb #0886762d
+# %% ../../nbs/sharing/00_files.ipynb #65f58b66
 class Word(pydantic.BaseModel, **STRICT):
     "One learned word."
     token: str
@@ -118,7 +118,7 @@ class Word(pydantic.BaseModel, **STRICT):
     config: dict  # that builds its mapper again: encoding, scaling and the reference word's length too
     shows: str = ''  # what it stands for, in the words of its scene
 
-# %% ../../nbs/sharing/00_files.ipynb #f75eaa9f
+# %% ../../nbs/sharing/00_files.ipynb #de428dd8
 class Card(pydantic.BaseModel, **STRICT):
     "What shared words are, and for what."
     version: Annotated[int, Field(ge=1, le=1)] = 1  # of this format
@@ -135,7 +135,7 @@ class Card(pydantic.BaseModel, **STRICT):
     licence: str = ''     # of the data, and so of the words
     approximation: dict[str, Any] = {}  # of embeddings: what they are, and the degrees that were lost
 
-# %% ../../nbs/sharing/00_files.ipynb #20098d46
+# %% ../../nbs/sharing/00_files.ipynb #c0216fde
 @patch
 def around(self: Card):  # with what `cameras_at` asks of a scene
     "The rig, as far as the card knows it."
@@ -165,7 +165,7 @@ def orbit(self: Card,
     heights = list(elevation) or ([low + (high - low)*i/(circles - 1) for i in range(circles)] if circles > 1 else [])
     return cameras_at(rig, orbit_places(rig, n, circles, heights))
 
-# %% ../../nbs/sharing/00_files.ipynb #08412987
+# %% ../../nbs/sharing/00_files.ipynb #e731a715
 def scores_of(
     run: Run,
     step: int,     # of the checkpoint
@@ -179,7 +179,7 @@ def scores_of(
                       and not isinstance(v, bool)} for token, s in own.items()}
     return scores, {k: v for k, v in found['evaluation'].items() if isinstance(v, (str, int, float, list))}
 
-# %% ../../nbs/sharing/00_files.ipynb #3fb65739
+# %% ../../nbs/sharing/00_files.ipynb #1b0e26c8
 def card_of(
     run: Run,
     step: int|None = None,  # of the checkpoint; the last one if None
@@ -202,12 +202,12 @@ def card_of(
     takes = posed and any(m.encoding is not None for m in mappers.values())
     shape = read_shape(where)
     if base is None: base = base_of(run.load_model(step, 'cpu').backbone, run.config.model)
-    return Card(base=base, words=words, prompt=run.config.prompt.replace(run.config.object_token, chosen[0]),
+    return Card(base=base, words=words, prompt=(run.config.prompt or '').replace(run.config.object_token, next(t for t in run.objects if t in chosen)),
                 shape=shape and list(shape), rig=rig_of(posed) if takes else None, mode=run.config.mode, step=step,
                 scenes=[Path(run.objects[t]).name for t in chosen], measured=found[1],
                 scores={t: s for t, s in found[0].items() if t in chosen}, licence=licence), mappers
 
-# %% ../../nbs/sharing/00_files.ipynb #6930074f
+# %% ../../nbs/sharing/00_files.ipynb #08cbaa39
 WORDS_FILE = 'view_tokens.safetensors'  # in a folder, and in a repository of the hub
 
 def check_new(
@@ -233,7 +233,7 @@ def write_words(
     with write_whole(file) as part: save_file(tensors, part, metadata=dict(format='pt', view_tokens=told))
     return Path(file)
 
-# %% ../../nbs/sharing/00_files.ipynb #da81fd4b
+# %% ../../nbs/sharing/00_files.ipynb #b6e54829
 def export_words(
     run: Run,
     file,                   # where to write, usually ending in .safetensors
@@ -249,7 +249,7 @@ def export_words(
     write_words(file, card, mappers)
     return card
 
-# %% ../../nbs/sharing/00_files.ipynb #a4d73fc9
+# %% ../../nbs/sharing/00_files.ipynb #33b154e9
 def read_words(
     file,    # that `write_words` wrote
 ) -> tuple:  # the `Card`, and token -> mapper; `InputError` where the file is anything else
@@ -270,7 +270,7 @@ def read_words(
     return card, {w.token: restore_mapper(dict(kind=w.kind, config=w.config), parts[i], f'{file}: {w.token}')
                   for i, w in enumerate(card.words)}
 
-# %% ../../nbs/sharing/00_files.ipynb #692d4a13
+# %% ../../nbs/sharing/00_files.ipynb #b51055c9
 def fetch_words(
     name: str,  # hub name, 'owner/name'
     **hub,      # `revision`, `cache_dir`, `local_files_only`, `token`, `endpoint`
@@ -300,7 +300,7 @@ def find_words(
     raise InputError(f'{path}: no such file, expected one that viewneti export wrote, a folder with one, or a name on the '
                      "hub such as 'owner/car-view-tokens'")
 
-# %% ../../nbs/sharing/00_files.ipynb #35cee5be
+# %% ../../nbs/sharing/00_files.ipynb #fff4b059
 def read_card(
     where,   # a file that `viewneti export` wrote, a folder with one, or a hub name
     **hub,   # of a hub name
@@ -308,7 +308,7 @@ def read_card(
     "The card of shared words."
     return read_words(find_words(where, **hub))[0]
 
-# %% ../../nbs/sharing/00_files.ipynb #5e080c14
+# %% ../../nbs/sharing/00_files.ipynb #968ac814
 def same_mapper(a, b) -> bool:
     "Whether two mappers give the same words, to the bit."
     return type(a) is type(b) and a.config == b.config and all(
@@ -336,7 +336,7 @@ def check_clashes(
         except InputError as e: wrong(e)
     return new
 
-# %% ../../nbs/sharing/00_files.ipynb #10b7b0ba
+# %% ../../nbs/sharing/00_files.ipynb #4b0d5956
 def load_words(
     model: ViewNeTI,         # gets the words
     where,                   # a file, a folder with one, or a hub name
@@ -360,3 +360,37 @@ def load_words(
     for token, mapper in check_clashes(model, chosen, file).items(): model.add_concept(token, mapper)
     if model.shape is None and card.shape: model.shape = tuple(card.shape)
     return list(chosen)
+
+# %% ../../nbs/sharing/00_files.ipynb #adc0ebf0
+class SharedWords:
+    "A file of words, where a run is asked for."
+    last_step = property(lambda self: self.card.step)
+    def __init__(self,
+        where,            # as `find_words` takes it
+        model: str = '',  # where the frozen model is; by the card's name if empty
+    ):
+        self.file = find_words(where)
+        self.card, mappers = read_words(self.file)
+        views, self.objects = ([t for t, m in mappers.items() if (m.encoding is None) == bare] for bare in (False, True))
+        self.config, self.model = SimpleNamespace(view_token=next(iter(views), '<view>')), model or self.card.base.name
+        self.folder = Path()  # pictures go to the present folder, for the file may lie in a cache
+        self.objects = self.objects or views
+
+    def tokens(self, step=None): return [w.token for w in self.card.words]
+    def load_scene(self, token=None): return self.card.around()
+
+    def prompt_for(self, token=None):
+        if token not in (None, *self.objects):
+            raise InputError(f'{self.file}: object: found {token}, expected one of {", ".join(self.objects)}')
+        if not self.card.prompt: raise InputError(f'{self.file}: prompt: found none, expected one')
+        return self.card.prompt.replace(self.objects[0], token or self.objects[0])
+
+    def load_model(self, step=None, device=None):
+        if step not in (None, self.last_step):
+            raise InputError(f'{self.file}: step: found {step}, expected {self.last_step}, the only one in the file')
+        try: model = ViewNeTI.from_pretrained(self.model, device=device)
+        except InputError as e:
+            if not str(e).startswith('model'): raise
+            raise InputError(f'{self.file}: {e}; --model says where the frozen model is') from None
+        load_words(model, self.file)
+        return model
