@@ -5,19 +5,19 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/sharing/03_commands.ipynb #7b713bb7
+# %% ../../nbs/sharing/03_commands.ipynb #c82000dd
 import shlex
 from dataclasses import dataclass, field
 from typing import Literal, Optional
 
 from ..cli import command, table
 
-# %% ../../nbs/sharing/03_commands.ipynb #e3fba214
+# %% ../../nbs/sharing/03_commands.ipynb #1606ea53
 @dataclass
 class ExportOptions:
     "Which words, and in which form."
     run: str = ''               # folder of a run
-    file: str = ''              # where they go: a new file, or a new folder for embeddings
+    file: str = ''              # a new file for the words, or a new folder for embeddings
     as_: Literal['words', 'embeddings'] = 'words'  # words: one file for this package, to the bit; embeddings: a folder
                                 # of textual-inversion embeddings for other programs, averaged, an approximation
     orbit: str = '24'           # of embeddings: one for each of so many cameras, such as 24, or 24x3 for three circles
@@ -33,7 +33,7 @@ class ExportOptions:
     model: str = ''             # where its frozen model is now, if that has moved
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
 
-# %% ../../nbs/sharing/03_commands.ipynb #07ca5cc1
+# %% ../../nbs/sharing/03_commands.ipynb #147cc591
 def tell_card(
     card,   # a `Card`
     where,  # it was written
@@ -45,7 +45,7 @@ def tell_card(
             ['licence', card.licence or 'not said (--licence says it)']]
     print(table(rows))
 
-# %% ../../nbs/sharing/03_commands.ipynb #8aaa779a
+# %% ../../nbs/sharing/03_commands.ipynb #2004cc84
 @command(ExportOptions, 'run file')
 def export(options: ExportOptions):
     "Write a run's words to one file, or as embeddings for other programs."
@@ -64,12 +64,12 @@ def export(options: ExportOptions):
     tell_card(card, f"{card.approximation['embeddings']} cameras in {options.file}")
     print(f"An approximation: {card.approximation['said']}.")
 
-# %% ../../nbs/sharing/03_commands.ipynb #2e3a8424
+# %% ../../nbs/sharing/03_commands.ipynb #1835ad16
 @dataclass
 class PushOptions:
     "Which words, and where on the hub."
     run: str = ''               # folder of a run
-    name: str = ''              # of a repository on the hub, such as owner/car-view-tokens; made if it does not exist
+    name: str = ''              # a repository on the hub, such as owner/car-view-tokens; made if it does not exist
     objects: list[str] = field(default_factory=list)  # which of a run's objects, such as scan9; all if none
     licence: str = ''           # of the data, such as cc-by-4.0
     private: bool = False       # only you see a repository that is made
@@ -93,11 +93,11 @@ def push(options: PushOptions):
     url = push_words(run, **told | dict(objects=options.objects or None))
     print(f'Sent: {url}\nOthers: viewneti pull {options.name}, or in Python pipe.load_view_tokens({options.name!r})')
 
-# %% ../../nbs/sharing/03_commands.ipynb #0841bc1a
+# %% ../../nbs/sharing/03_commands.ipynb #e05578d6
 @dataclass
 class PullOptions:
     "Which words of the hub, and where they go."
-    name: str = ''              # of a repository on the hub, such as owner/car-view-tokens
+    name: str = ''              # a repository on the hub, such as owner/car-view-tokens
     file: str = 'view_tokens.safetensors'  # where they go: a new file
     revision: Optional[str] = None  # branch, tag or commit
     overwrite: bool = False     # write over what is there
