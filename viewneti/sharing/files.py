@@ -6,7 +6,7 @@
 __all__ = ['Card', 'read_card']
 
 # %% ../../nbs/sharing/00_files.ipynb #61aa989f
-import hashlib, json, math, re, warnings
+import hashlib, json, math, os, re, warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -70,6 +70,7 @@ def base_of(
     weights, digest = base_weights(backbone), hashlib.sha256()
     for w in weights: digest.update(w.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     kind = str(weights[0].dtype).removeprefix('torch.')
+    name = Path(name).name if os.path.isabs(name) else name  # where it lies here is nobody's business
     return Base(name=name, format=kind, sha256=digest.hexdigest(), probe=probe_weights(weights))
 
 # %% ../../nbs/sharing/00_files.ipynb #6f849d94
