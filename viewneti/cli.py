@@ -502,7 +502,8 @@ class GenerateOptions:
     views: list[str] = field(default_factory=list)  # train, test, all, or numbers of cameras; test if nothing is said
     path: list[int] = field(default_factory=list)  # instead of views: two views' numbers, and how many cameras in all
     orbit: str = ''             # instead: so many cameras around the scene, such as 24, or 24x3 for three circles
-    azimuth: list[float] = field(default_factory=list)  # instead: degrees around the scene, one or one for each elevation
+    # instead: degrees around the scene, one or one for each elevation
+    azimuth: list[float] = field(default_factory=list)
     elevation: list[float] = field(default_factory=list)  # degrees above it, of --azimuth or --orbit; the rig's middle
                                                           # height if none
     cameras: str = ''           # instead: a file, transforms.json or CSV with columns azimuth and elevation
@@ -563,10 +564,12 @@ def check_drawing(
     from viewneti.core import quoted
     from viewneti.paths import check_film
     ways = [k for k in ('path', 'orbit', 'azimuth', 'cameras') if getattr(options, k)]
-    ways = ways if ways == ['path'] else ['views']*bool(options.views) + ways  # views are no matter where there is a path
+    # views are no matter where there is a path
+    ways = ways if ways == ['path'] else ['views'] * bool(options.views) + ways
     if options.elevation and not {'azimuth', 'orbit'} & {*ways}: ways.append('elevation')
     if cameras and hasattr(run, 'card') and not {'orbit', 'azimuth', 'elevation', 'cameras'} & {*ways}:
-        raise UserError(f'{run.file}: expected angles or an orbit, such as --orbit 24, since a file of words has no views')
+        raise UserError(f'{run.file}: expected angles or an orbit, such as --orbit 24, since a file of words '
+                        'has no views')
     if len(ways) > 1: raise UserError(f'{ways[1]}: expected one way to name cameras, found {ways[0]} too')
     for name in ('steps', 'seeds'):
         if not getattr(options, name) or options.steps < 1:
@@ -580,7 +583,8 @@ def check_drawing(
         def wrong(what): raise UserError(f'prompt {quoted(text)}: {what}')
         unknown = [w for w in re.findall(r'<[^\s<>]+>', text) if w not in learned]
         if unknown: wrong(f'found {unknown[0]}, expected one of the learned words {learned}')
-        if token in learned and text.count(token) > 1: wrong(f'found {token} {text.count(token)} times, expected it once')
+        if token in learned and text.count(token) > 1: wrong(f'found {token} {text.count(token)} times, '
+                                                             'expected it once')
     if cameras and (token not in prompt or token not in learned):
         raise UserError(f'prompt {quoted(prompt)}: found cameras but no {token} with a view mapper to take them')
 
@@ -613,8 +617,10 @@ def generate(options: GenerateOptions):
     used = dict(prompt=prompt, steps=options.steps, guidance=options.guidance, training_step=step)
     if options.negative: used['negative'] = options.negative
     write_json(folder/'pictures.json', used | dict(pictures=written))
-    print(table([['prompt', prompt], ['pictures', f'{len(written)} in {folder}'], ['all of them', str(folder/'strip.png')],
-                 *(['film', str(f)] for f in films), ['for programs', str(folder/'pictures.json')]]))
+    print(
+        table([['prompt', prompt], ['pictures', f'{len(written)} in {folder}'],
+               ['all of them', str(folder / 'strip.png')], *(['film', str(f)] for f in films),
+               ['for programs', str(folder / 'pictures.json')]]))
     if free: print(f'The prompt has no {token}, so no camera was used.')
 
 # %% ../nbs/12_cli.ipynb #15f988f1

@@ -27,7 +27,8 @@ def read_orbit(
     found = re.fullmatch(r'\s*([0-9]{1,5})\s*(?:[xX×]\s*([0-9]{1,5}))?\s*', str(text))
     n, circles = (int(found[1]), int(found[2] or 1)) if found else (0, 0)
     if not 0 < n*circles <= MOST:
-        raise InputError(f"orbit: found {quoted(text)}, expected a number of cameras such as 24, or of cameras and circles "
+        raise InputError(f"orbit: found {quoted(text)}, expected a number of cameras such as 24, or of cameras "
+                         "and circles "
                          f'such as 24x3, at most {MOST} in all')
     return n, circles
 
@@ -73,7 +74,8 @@ def read_csv_cameras(
     names, places = [(n or '').strip() for n in rows.fieldnames or []], []
     rows.fieldnames, columns = names, [n for n in ('azimuth', 'elevation', 'radius') if n in names]
     if columns[:2] != ['azimuth', 'elevation']:
-        raise InputError(f'{file}: found the columns {quoted(names)}, expected azimuth and elevation, and perhaps radius')
+        raise InputError(f'{file}: found the columns {quoted(names)}, expected azimuth and elevation, and '
+                         'perhaps radius')
     for row in rows:
         for name in columns:
             try: ok = math.isfinite(float(row[name]))
@@ -86,7 +88,8 @@ def read_csv_cameras(
 
 # %% ../nbs/11_paths.ipynb #c9af5fa2
 #: Ending of a file -> function (file, scene) -> list of `Camera`, in the scene's unit
-CAMERA_FILES = Registry('camera file', **{'.csv': read_csv_cameras, '.json': 'viewneti.readers.transforms:read_cameras'})
+CAMERA_FILES = Registry('camera file',
+                        **{'.csv': read_csv_cameras, '.json': 'viewneti.readers.transforms:read_cameras'})
 
 # %% ../nbs/11_paths.ipynb #3cf6b7a9
 def read_cameras(
@@ -95,7 +98,8 @@ def read_cameras(
 ) -> list:  # of `Camera`; `InputError` naming the file and the field
     "The cameras of a file."
     file = Path(file)
-    if not file.is_file(): raise InputError(f'{file}: no such file, expected one of cameras ({", ".join(CAMERA_FILES)})')
+    if not file.is_file(): raise InputError(f'{file}: no such file, expected one of cameras '
+                                            f'({", ".join(CAMERA_FILES)})')
     if file.suffix.lower() not in CAMERA_FILES:
         raise InputError(f'{file}: found a file of kind {file.suffix!r}, expected one of {", ".join(CAMERA_FILES)}')
     return CAMERA_FILES[file.suffix.lower()](file, scene)

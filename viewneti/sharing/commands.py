@@ -40,8 +40,9 @@ def tell_card(
 ):
     "What was shared, for people."
     angle = [f'{t.strip("<>")} {v:.4g}' for t, s in card.scores.items() for k, v in s.items() if 'camera error' in k]
-    rows = [['written', str(where)], ['words', ' '.join(w.token for w in card.words)], ['for the model', str(card.base)],
-            ['learned on', ' '.join(card.scenes) or None], ['camera error, degrees', ', '.join(angle) or 'not measured'],
+    rows = [['written', str(where)], ['words', ' '.join(w.token for w in card.words)],
+            ['for the model', str(card.base)], ['learned on', ' '.join(card.scenes) or None],
+            ['camera error, degrees', ', '.join(angle) or 'not measured'],
             ['licence', card.licence or 'not said (--licence says it)']]
     print(table(rows))
 
@@ -51,7 +52,8 @@ def export(options: ExportOptions):
     "Write a run's words to one file, or as embeddings for other programs."
     from viewneti.experiment import Run
     run = Run(options.run, options.scene, options.model)
-    told = dict(step=options.step, objects=options.objects or None, licence=options.licence, overwrite=options.overwrite)
+    told = dict(step=options.step, objects=options.objects or None, licence=options.licence,
+                overwrite=options.overwrite)
     if options.as_ == 'words':
         from viewneti.sharing.files import export_words
         tell_card(export_words(run, options.file, **told), options.file)

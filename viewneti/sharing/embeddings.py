@@ -91,12 +91,14 @@ def degrees_lost(
     "How much of the view averaging costs, by the scene's own meter."
     pictures, read = draw(model, scene, prompt, cameras, steps=steps, progress=False, **drawing)
     size = tuple(pictures.shape[:-3:-1])
-    averaged = draw_embedded(model, prompt, model.view_token, cameras, steps=steps, size=size, progress=False, **drawing)
+    averaged = draw_embedded(model, prompt, model.view_token, cameras, steps=steps, size=size, progress=False,
+                             **drawing)
     true = directions(cameras, scene.center)
     errors = [apart(x[:, 0], true).tolist() for x in (read, measure(averaged, scene))]
     mapper, embedding = map(statistics.median, errors)
     told = dict(meter=meter_name(meter_for(scene)), cameras=len(cameras), mapper_degrees=round(mapper, 1),
-                embedding_degrees=round(embedding, 1), degrees_lost=round(embedding - mapper, 1), steps=steps, **drawing)
+                embedding_degrees=round(embedding, 1), degrees_lost=round(embedding - mapper,
+                                                                          1), steps=steps, **drawing)
     return told, torch.stack([pictures[:, 0], averaged[:, 0]])
 
 # %% ../../nbs/sharing/01_embeddings.ipynb #83738962
@@ -105,8 +107,9 @@ def approximation_of(
     cameras: int,     # how many embeddings
 ) -> dict:            # for the card
     "What an embedding is, said plainly."
-    what = ('each file is one word, averaged over layers and timesteps, without the textual bypass: an approximation of '
-            'the mappers')
+    what = (
+        'each file is one word, averaged over layers and timesteps, without the textual bypass: an approximation of '
+        'the mappers')
     said = 'its loss was not measured: the scene has no camera meter' if not lost else (
         f"its camera error is {lost['embedding_degrees']} degrees, that of the mappers {lost['mapper_degrees']}"
         + ('; it hardly turns the camera' if lost['degrees_lost'] > 30 else ''))
@@ -139,7 +142,8 @@ def export_embeddings(
     scene = run.load_scene(chosen[0])
     places = orbit_places(scene, n, circles)
     names = [place_name(token, *place) for place in places]
-    if len({*names}) < len(names): raise InputError(f'orbit: found {orbit}, of which names in whole degrees would be the '
+    if len({*names}) < len(names): raise InputError(f'orbit: found {orbit}, of which names in whole degrees '
+                                                    'would be the '
                                                     'same, expected fewer cameras')
     model = run.load_model(step, device)
     if len(model.backbone.networks) != 3:
@@ -157,7 +161,8 @@ def export_embeddings(
     with write_whole(folder) as part:
         part.mkdir()
         for name, word in words.items():
-            save_file(embedding_tensors(f'<{name}>', word, key), part/f'{name}.safetensors', dict(format='pt', view_tokens=told))
+            save_file(embedding_tensors(f'<{name}>', word, key), part / f'{name}.safetensors',
+                      dict(format='pt', view_tokens=told))
         (part/'card.json').write_text(json.dumps(card.model_dump(mode='json'), indent=2, ensure_ascii=False) + '\n',
                                       encoding='utf-8')
         (part/'README.md').write_text(embeddings_readme(card, words), encoding='utf-8')

@@ -50,7 +50,8 @@ def base_weights(
     plain = lambda name: name.replace('text_model.', '').replace('_orig_mod.', '')
     found = {(i, plain(name)): p for i, part in enumerate(parts) for name, p in part.named_parameters()}
     if any(p.is_meta for p in found.values()):
-        raise InputError('model: its weights are not in memory, so that it cannot be compared with that of shared words; '
+        raise InputError('model: its weights are not in memory, so that it cannot be compared with that of '
+                         'shared words; '
                          'expected words to be loaded before sequential offloading')
     return [found[k].detach() for k in sorted(found)]
 
@@ -203,10 +204,12 @@ def card_of(
     takes = posed and any(m.encoding is not None for m in mappers.values())
     shape = read_shape(where)
     if base is None: base = base_of(run.load_model(step, 'cpu').backbone, run.config.model)
-    return Card(base=base, words=words, prompt=(run.config.prompt or '').replace(run.config.object_token, next(t for t in run.objects if t in chosen)),
-                shape=shape and list(shape), rig=rig_of(posed) if takes else None, mode=run.config.mode, step=step,
-                scenes=[Path(run.objects[t]).name for t in chosen], measured=found[1],
-                scores={t: s for t, s in found[0].items() if t in chosen}, licence=licence), mappers
+    return Card(
+        base=base, words=words, prompt=(run.config.prompt or '').replace(run.config.object_token,
+                                                                         next(t for t in run.objects if t in chosen)),
+        shape=shape and list(shape), rig=rig_of(posed) if takes else None, mode=run.config.mode, step=step,
+        scenes=[Path(run.objects[t]).name for t in chosen], measured=found[1],
+        scores={t: s for t, s in found[0].items() if t in chosen}, licence=licence), mappers
 
 # %% ../../nbs/sharing/00_files.ipynb #08cbaa39
 WORDS_FILE = 'view_tokens.safetensors'  # in a folder, and in a repository of the hub
@@ -256,7 +259,8 @@ def read_words(
 ) -> tuple:  # the `Card`, and token -> mapper; `InputError` where the file is anything else
     "Words and their card."
     saved, tensors = read_tensors(file, 'view_tokens')
-    if not saved: raise InputError(f"{file}: its header has no field 'view_tokens', expected a file that viewneti export "
+    if not saved: raise InputError(f"{file}: its header has no field 'view_tokens', expected a file that "
+                                   "viewneti export "
                                    'wrote')
     card = decode(Card, saved, file)
     tokens = [w.token for w in card.words]
@@ -284,7 +288,8 @@ def fetch_words(
     except RepositoryNotFoundError: said = ('no such file is here, and the hub has no such repository, or shows it only to '
                                             'those with a token (hf auth login)')
     except RevisionNotFoundError: said = f'the hub has no revision {hub.get("revision")!r} of it'
-    except EntryNotFoundError: said = f"the hub's repository has no {WORDS_FILE}, expected words that viewneti push sent"
+    except EntryNotFoundError: said = (f"the hub's repository has no {WORDS_FILE}, expected words that "
+                                       "viewneti push sent")
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as e: said = f'the hub did not help ({in_short(e)})'
     raise InputError(f'{name}: {said}')
 
@@ -298,7 +303,8 @@ def find_words(
     if path.is_file(): return path
     if re.fullmatch(r'\w[\w.-]*/[\w.-]+', str(where)) and not str(where).endswith(('.safetensors', '.pt', '.bin')):
         return fetch_words(str(where), **hub)
-    raise InputError(f'{path}: no such file, expected one that viewneti export wrote, a folder with one, or a name on the '
+    raise InputError(f'{path}: no such file, expected one that viewneti export wrote, a folder with one, or a '
+                     'name on the '
                      "hub such as 'owner/car-view-tokens'")
 
 # %% ../../nbs/sharing/00_files.ipynb #fff4b059
@@ -372,7 +378,8 @@ class SharedWords:
     ):
         self.file = find_words(where)
         self.card, mappers = read_words(self.file)
-        views, self.objects = ([t for t, m in mappers.items() if (m.encoding is None) == bare] for bare in (False, True))
+        views, self.objects = ([t for t, m in mappers.items() if (m.encoding is None) == bare]
+                               for bare in (False, True))
         self.config, self.model = SimpleNamespace(view_token=next(iter(views), '<view>')), model or self.card.base.name
         self.folder = Path()  # pictures go to the present folder, for the file may lie in a cache
         self.objects = self.objects or views

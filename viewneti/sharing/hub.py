@@ -32,8 +32,10 @@ def draw_orbits(
     objects = [w.token for w in card.words if not w.config.get('encoding')][:most]
     if not (views and card.rig and card.prompt and objects): return {}
     first = next(t for t in (w.token for w in card.words) if t in objects)
-    return {t: model.generate(card.prompt.replace(first, t), card.orbit(n), steps=steps, progress=False, **drawing)[:, 0]
-            for t in objects}
+    return {
+        t: model.generate(card.prompt.replace(first, t), card.orbit(n), steps=steps, progress=False, **drawing)[:, 0]
+        for t in objects
+    }
 
 # %% ../../nbs/sharing/02_hub.ipynb #bdfcdfc2
 def scores_table(
@@ -45,7 +47,8 @@ def scores_table(
     cell = lambda x: '-' if x is None else f'{x:.4g}'
     rows = [['score', *(t.strip('<>') for t in card.scores)], ['---']*(1 + len(card.scores)),
             *([name, *(cell(s.get(name)) for s in card.scores.values())] for name in names)]
-    how = ', '.join(f'{k} {v}' for k, v in card.measured.items() if k in ('meter', 'protocol', 'sampler_steps', 'guidance'))
+    how = ', '.join(f'{k} {v}' for k, v in card.measured.items()
+                    if k in ('meter', 'protocol', 'sampler_steps', 'guidance'))
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows) + (f'\n\nMeasured with: {how}.' if how else '')
 
 # %% ../../nbs/sharing/02_hub.ipynb #488d889c
@@ -68,7 +71,8 @@ def page_of(
                          base_model=card.base.name if on_hub else None, **hub_licence(card.licence))
     words = '\n'.join(f'- `{w.token}`: {w.shows or ("the camera" if w.config.get("encoding") else "learned")}'
                       for w in card.words)
-    shown = f'![Each object from all around: nothing changes in the prompt but the camera]({picture})\n\n' if picture else ''
+    shown = ('![Each object from all around: nothing changes in the prompt but the '
+             f'camera]({picture})\n\n') if picture else ''
     camera = (f"camera, = read_card('{name}').cameras(azimuth=[30], elevation=[20])\n" if card.rig else '')
     return ModelCard(f"""---
 {data.to_yaml()}
@@ -198,7 +202,8 @@ class PracticeHub(BaseHTTPRequestHandler):
     def answer(self, value, code=200, **headers):
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(code)
-        for k, v in (dict(headers) | {'Content-Length': str(len(body))}).items(): self.send_header(k.replace('_', '-'), v)
+        for k, v in (dict(headers) | {'Content-Length': str(len(body))}).items():
+            self.send_header(k.replace('_', '-'), v)
         self.end_headers()
         if self.command != 'HEAD': self.wfile.write(body)
 
@@ -217,8 +222,10 @@ class PracticeHub(BaseHTTPRequestHandler):
             return self.answer(dict(files=[dict(path=f['path'], uploadMode='regular', shouldIgnore=False, oid=None)
                                            for f in json.loads(said)['files']]))
         for line in map(json.loads, said.splitlines()):
-            if line['key'] == 'file': self.repositories[name][line['value']['path']] = base64.b64decode(line['value']['content'])
-        self.answer(dict(commitUrl=f'http://{self.headers["Host"]}/{name}/commit/{"1"*40}', commitOid='1'*40, success=True))
+            if line['key'] == 'file':
+                self.repositories[name][line['value']['path']] = base64.b64decode(line['value']['content'])
+        self.answer(
+            dict(commitUrl=f'http://{self.headers["Host"]}/{name}/commit/{"1"*40}', commitOid='1' * 40, success=True))
 
     def do_GET(self):
         if m := re.fullmatch(r'/api/models/([^/]+/[^/]+)(/.*)?', self.path):
