@@ -8,7 +8,8 @@ here = Path(__file__).parent
 parser = ConfigParser(delimiters=["="], interpolation=None)
 parser.read(here/"settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("docs", "notebooks", "colmap", "heic", "ray", "slurm")}
+names = "docs", "notebooks", "colmap", "heic", "video", "ray", "slurm"
+extras = {name: cfg[f"{name}_requirements"].split() for name in names}
 
 setup(
     name=cfg["lib_name"],

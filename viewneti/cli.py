@@ -146,7 +146,8 @@ def parameter(
 ) -> inspect.Parameter:
     "A field as a parameter that cyclopts understands."
     told = {bool: Literal[True, False], Optional[bool]: Literal[True, False, None]}.get(kind, kind)  # a value, no flag
-    how = Parameter(help=help, converter=functools.partial(from_words, kind, f.name),
+    how = Parameter(name=f"--{f.name.rstrip('_')}" if f.name.endswith('_') else None,  # `as_` is --as
+                    help=help, converter=functools.partial(from_words, kind, f.name),
                     show_default=cell if default not in ('', None, []) else False)
     place = inspect.Parameter.POSITIONAL_OR_KEYWORD if first else inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(f.name, place, default=default, annotation=Annotated[told, how])
@@ -156,7 +157,7 @@ class Command:
     "A function of one dataclass, to be called with its fields."
     def __init__(self, act, options, first, again, needed):
         functools.update_wrapper(self, act)
-        self.act, self.where, self.first, self.again, self.needed = act, options, first, again, needed
+        self.act, self.where, self.first, self.again, self.needed = act, options, first.split(), again, needed
 
     @functools.cached_property
     def options(self): return resolve_name(self.where) if isinstance(self.where, str) else self.where
@@ -164,7 +165,7 @@ class Command:
     def __getattr__(self, name):   # only when somebody asks: the options may be loaded for it
         if name != '__signature__': raise AttributeError(name)
         kinds, told, usual = typing.get_type_hints(self.options), comments(self.options), self.options()
-        made = [parameter(f, kinds[f.name], getattr(usual, f.name), told.get(f.name), f.name == self.first)
+        made = [parameter(f, kinds[f.name], getattr(usual, f.name), told.get(f.name), f.name in self.first)
                 for f in fields(usual)]
         file = Annotated[Optional[Path], Parameter(help='a YAML file with any of these; options on the line win')]
         made.append(inspect.Parameter('config_path', inspect.Parameter.KEYWORD_ONLY, default=None, annotation=file))
@@ -175,15 +176,15 @@ class Command:
         "Run it with fields, those of a file, or options that are ready."
         values = read_options(self.options, config_path) if config_path else {}
         options = self.options(**values | given) if ready is None else ready
-        if self.first and self.needed and getattr(options, self.first) in ('', None):
-            what = comments(self.options).get(self.first, 'a value')
-            raise UserError(f'{self.first}: expected {what}, found nothing')
+        for name in self.first if self.needed else ():
+            if getattr(options, name) in ('', None):
+                raise UserError(f"{name}: expected {comments(self.options).get(name, 'a value')}, found nothing")
         run(self.act, options)
 
 # %% ../nbs/12_cli.ipynb #72d6ee01
 def command(
     options,          # a dataclass, or 'module:name' of one
-    first: str = '',  # the option that may be given without its name
+    first: str = '',  # the option that may be given without its name, or several, in their order
     again: str = 'the same command begins again',  # what to do after Ctrl-C
     needed: bool = True,  # must it have a value?
 ):
@@ -226,7 +227,9 @@ COMMANDS = {
     'world': 'viewneti.world.commands:app', 'check environment': 'viewneti.cli:check_environment',
     'check model': 'viewneti.cli:check_model', 'check scene': 'viewneti.cli:check_scene',
     'check dtu': 'viewneti.readers.commands:check_dtu', 'check parity': 'viewneti.original.commands:check_parity',
-    'scene inspect': 'viewneti.readers.commands:inspect', 'scene pose': 'viewneti.readers.commands:pose'}
+    'scene inspect': 'viewneti.readers.commands:inspect', 'scene pose': 'viewneti.readers.commands:pose',
+    'export': 'viewneti.sharing.commands:export', 'push': 'viewneti.sharing.commands:push',
+    'pull': 'viewneti.sharing.commands:pull'}
 #: Groups whose commands stand in different places
 GROUPS = dict(check='Look before a long run; nothing is changed.',
               scene='Pictures of your own: what is wrong with a scene, and where its cameras stood.')
@@ -439,12 +442,24 @@ def train(config):
 
 # %% ../nbs/12_cli.ipynb #e0c6bb2c
 def chosen_cameras(
-    scene,         # a `Scene`
-    views: list,   # 'train', 'test', 'all', or numbers of cameras
-    path=(),       # numbers of two views and a count: cameras on the way from one to the other
-) -> list:         # of (name, `Camera`, `View` or None)
+    scene,          # a `Scene`, or the rig on the card of shared words
+    views: list,    # 'train', 'test', 'all', or numbers of cameras
+    path=(),        # numbers of two views and a count: cameras on the way from one to the other
+    orbit: str = '',   # '24', or '24x3' for three circles
+    azimuth=(),     # degrees
+    elevation=(),   # degrees
+    cameras: str = '',  # a file
+) -> list:          # of (name, `Camera`, `View` or None)
     "The cameras that a user names."
     from viewneti.cameras import camera_path
+    from viewneti.manifold import cameras_at
+    from viewneti.paths import angle_places, orbit_places, read_cameras, read_orbit
+    if cameras: return [(f'camera-{i:03d}', c, None) for i, c in enumerate(read_cameras(cameras, scene))]
+    if orbit or azimuth or elevation:
+        places = (orbit_places(scene, *read_orbit(orbit), list(elevation)) if orbit else
+                  angle_places(scene, list(azimuth), list(elevation)))
+        names = [f'orbit-{i:03d}' if orbit else f'azimuth-{a:g}-elevation-{e:g}' for i, (a, e) in enumerate(places)]
+        return [(name, c, None) for name, c in zip(names, cameras_at(scene, places))]
     if path:
         if len(path) != 3: raise UserError(f'path: expected two views and a number of cameras, found {list(path)}')
         ends = [scene.view(n).calibration for n in path[:2]]
@@ -481,17 +496,28 @@ def contact_strip(
 @dataclass
 class GenerateOptions:
     "What to draw."
-    run: str = ''               # folder of a run
+    run: str = ''               # folder of a run, or a file of words that viewneti export or pull wrote
     prompt: str = ''            # with the run's placeholders; the prompt that was trained, if empty
+    negative: str = ''          # what shall not be drawn
     views: list[str] = field(default_factory=list)  # train, test, all, or numbers of cameras; test if nothing is said
     path: list[int] = field(default_factory=list)  # instead of views: two views' numbers, and how many cameras in all
+    orbit: str = ''             # instead: so many cameras around the scene, such as 24, or 24x3 for three circles
+    # instead: degrees around the scene, one or one for each elevation
+    azimuth: list[float] = field(default_factory=list)
+    elevation: list[float] = field(default_factory=list)  # degrees above it, of --azimuth or --orbit; the rig's middle
+                                                          # height if none
+    cameras: str = ''           # instead: a file, transforms.json or CSV with columns azimuth and elevation
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     steps: int = 30             # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
     size: Optional[list[int]] = None  # of the pictures: one number, or width and height; as `evaluate` draws if none
+    gif: str = ''               # write the views as a film to this file, too
+    mp4: str = ''               # the same as MP4
+    fps: float = 12.            # pictures a second, of films
+    words: list[str] = field(default_factory=list)  # files of shared words that the prompt may use, too
     step: Optional[int] = None  # of the training, whose mappers are used; the last one if none
     folder: str = ''            # where the pictures go; generated/ in the run's folder, if empty
-    object: Optional[str] = None  # which of a run's objects, such as <scan9>; the only one if none
+    object: Optional[str] = None  # which of a run's objects, such as <scan9>; the prompt's, or the only one, if none
     truncation: Optional[int] = None  # use so many hidden numbers of a mapper trained with nested dropout; all if none
     scene: str = ''             # where the run's pictures are now, if they have moved: the scene, or what holds it
     model: str = ''             # where its frozen model is now, if that has moved
@@ -517,32 +543,84 @@ def save_pictures(
     plt.close(fig)
     return written
 
+# %% ../nbs/12_cli.ipynb #24f728d5
+def words_from(
+    options: GenerateOptions,
+):  # a `Run`, or what answers like one: a file of shared words
+    "Where learned words come from."
+    from viewneti.experiment import Run
+    where = Path(options.run).expanduser()
+    shared = where.is_file() or (where/'view_tokens.safetensors').is_file()
+    if not shared: return Run(options.run, options.scene, options.model)
+    return resolve_name('viewneti.sharing.files:SharedWords')(where, options.model)
+
+def check_drawing(
+    options: GenerateOptions,
+    run,               # of `words_from`
+    prompt: str,
+    cameras: bool,     # whether there are any
+):  # raises `UserError` or `InputError`
+    "Refuse what cannot be drawn, before the model is loaded."
+    from viewneti.core import quoted
+    from viewneti.paths import check_film
+    ways = [k for k in ('path', 'orbit', 'azimuth', 'cameras') if getattr(options, k)]
+    # views are no matter where there is a path
+    ways = ways if ways == ['path'] else ['views'] * bool(options.views) + ways
+    if options.elevation and not {'azimuth', 'orbit'} & {*ways}: ways.append('elevation')
+    if cameras and hasattr(run, 'card') and not {'orbit', 'azimuth', 'elevation', 'cameras'} & {*ways}:
+        raise UserError(f'{run.file}: expected angles or an orbit, such as --orbit 24, since a file of words '
+                        'has no views')
+    if len(ways) > 1: raise UserError(f'{ways[1]}: expected one way to name cameras, found {ways[0]} too')
+    for name in ('steps', 'seeds'):
+        if not getattr(options, name) or options.steps < 1:
+            raise UserError(f'{name}: expected at least one, found {getattr(options, name)}')
+    if options.gif: check_film(options.gif, '.gif', options.fps)
+    if options.mp4: check_film(options.mp4, '.mp4', options.fps)
+    token = run.config.view_token
+    learned = [*run.tokens(options.step), *(w.token for file in options.words for w in
+                                            resolve_name('viewneti.sharing.files:read_card')(file).words)]
+    for text in (prompt, options.negative):
+        def wrong(what): raise UserError(f'prompt {quoted(text)}: {what}')
+        unknown = [w for w in re.findall(r'<[^\s<>]+>', text) if w not in learned]
+        if unknown: wrong(f'found {unknown[0]}, expected one of the learned words {learned}')
+        if token in learned and text.count(token) > 1: wrong(f'found {token} {text.count(token)} times, '
+                                                             'expected it once')
+    if cameras and (token not in prompt or token not in learned):
+        raise UserError(f'prompt {quoted(prompt)}: found cameras but no {token} with a view mapper to take them')
+
 # %% ../nbs/12_cli.ipynb #74de23fc
 @command(GenerateOptions, 'run')
 def generate(options: GenerateOptions):
     "Draw a trained scene from cameras of your choice."
     from viewneti.core import write_json
     from viewneti.evaluation import drawing_size
-    from viewneti.training import Run
-    run = Run(options.run, options.scene, options.model)
+    from viewneti.paths import save_film
+    run = words_from(options)
     prompt, token = options.prompt or run.prompt_for(options.object), run.config.view_token
-    free = token not in prompt and not options.views and not options.path
+    named = {k: getattr(options, k) for k in ('path', 'orbit', 'azimuth', 'elevation', 'cameras')}
+    free = token not in prompt and not options.views and not any(named.values())
+    check_drawing(options, run, prompt, not free)
     chosen, scene, size = [('no-view', None, None)], None, width_height(options.size)
     if not free:
-        scene = run.load_scene(options.object)
-        chosen = chosen_cameras(scene, options.views or ['test'], options.path)
+        scene = run.load_scene(options.object or next((t for t in run.objects if t in prompt), next(iter(run.objects))))
+        chosen = chosen_cameras(scene, options.views or ['test'], **named)
     cameras = None if free else [c for _, c, _ in chosen]
     model = run.load_model(options.step, None if options.device == 'auto' else options.device)
-    if scene and not size: size = drawing_size(model, scene)   # in the shape of this object's own pictures
+    for file in options.words: model.load_view_tokens(file)
+    if scene and hasattr(scene, 'views') and not size: size = drawing_size(model, scene)   # the shape of its pictures
     pictures = model.generate(prompt, cameras, options.seeds, options.steps, options.guidance, size,
-                              truncation=options.truncation)
+                              negative=options.negative, truncation=options.truncation)
     folder = Path(options.folder or run.folder/'generated')
     written = save_pictures(folder, pictures, chosen, options.seeds)
+    films = [save_film(f, pictures, options.fps) for f in (options.gif, options.mp4) if f]
     step = run.last_step if options.step is None else options.step
     used = dict(prompt=prompt, steps=options.steps, guidance=options.guidance, training_step=step)
+    if options.negative: used['negative'] = options.negative
     write_json(folder/'pictures.json', used | dict(pictures=written))
-    print(table([['prompt', prompt], ['pictures', f'{len(written)} in {folder}'],
-                 ['all of them', str(folder/'strip.png')], ['for programs', str(folder/'pictures.json')]]))
+    print(
+        table([['prompt', prompt], ['pictures', f'{len(written)} in {folder}'],
+               ['all of them', str(folder / 'strip.png')], *(['film', str(f)] for f in films),
+               ['for programs', str(folder / 'pictures.json')]]))
     if free: print(f'The prompt has no {token}, so no camera was used.')
 
 # %% ../nbs/12_cli.ipynb #15f988f1

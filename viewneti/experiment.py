@@ -417,6 +417,14 @@ def load_model(self: Run,
         with contextlib.suppress(InputError): model.shape = self.load_scene(next(iter(self.objects))).views[0].size
     return model
 
+# %% ../nbs/07_training_experiment.ipynb #f8840728
+@patch
+def tokens(self: Run,
+    step: int|None = None,  # of the checkpoint; the last one if None
+) -> list:
+    "The words that a checkpoint holds."
+    return list(read_concepts(self.checkpoint(step)))
+
 # %% ../nbs/07_training_experiment.ipynb #b140a9c2
 def load_frozen(
     config: FitConfig,

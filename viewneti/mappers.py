@@ -270,12 +270,12 @@ def build_mapper(
     with torch.device('meta'): return cls(**options)
 
 # %% ../nbs/03_mappers.ipynb #01985da3
-def load_mapper(
-    file: str|Path,  # written by `save_mapper`
-) -> nn.Module:  # on the CPU, in evaluation mode
-    "Read a mapper; raises `InputError` if the file is missing, damaged or of another kind."
-    saved, tensors = read_tensors(file, 'mapper')
-    if not saved: raise InputError(f"{file}: metadata has no field 'mapper', expected a mapper's configuration")
+def restore_mapper(
+    saved: dict,    # kind and config, as `save_mapper` writes them
+    tensors: dict,  # name -> tensor
+    file: str|Path, # for messages
+) -> nn.Module:     # on the CPU, in evaluation mode; `InputError` where they do not belong together
+    "A mapper from its configuration and its weights."
     try: mapper = build_mapper(**saved)
     except (InputError, TypeError, KeyError) as e:  # a wrong field, one too many, one too few
         raise InputError(f'{file}: {in_short(e, 300)}') from None
@@ -286,3 +286,12 @@ def load_mapper(
         if not v.isfinite().all(): raise InputError(f'{file}: tensor {k}: found numbers that are not finite')
     mapper.to_empty(device='cpu').load_state_dict(tensors)
     return mapper.eval()
+
+# %% ../nbs/03_mappers.ipynb #c3703e47
+def load_mapper(
+    file: str|Path,  # written by `save_mapper`
+) -> nn.Module:  # on the CPU, in evaluation mode
+    "Read a mapper; raises `InputError` if the file is missing, damaged or of another kind."
+    saved, tensors = read_tensors(file, 'mapper')
+    if not saved: raise InputError(f"{file}: metadata has no field 'mapper', expected a mapper's configuration")
+    return restore_mapper(saved, tensors, file)

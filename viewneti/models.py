@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import repeat
 from pathlib import Path
+from pkgutil import resolve_name
 
 import torch
 from diffusers import DPMSolverMultistepScheduler, SchedulerMixin
@@ -453,11 +454,12 @@ def generate(self: ViewNeTI,
     cameras: Camera|list|torch.Tensor|None = None,  # V views, or raw values [V, d]; None for a prompt without `<view>`
     seeds: tuple|list = (0,),  # S whole numbers: one picture of each view for each seed
     steps: int = 30,  # of DPM-Solver++
-    guidance: float = 7.5,  # against the empty prompt; 1 means none
+    guidance: float = 7.5,  # against the negative prompt; 1 means none
     size: tuple|None = None,  # (width, height); if None, the model's own, in the shape of what was learned from
     batch_size: int = 16,  # most samples that are predicted at once, both halves of guidance counted
     progress: bool = True,  # show a bar over the steps
     callback=None,  # called after each step with (step number, latents [V, S, C, h, w])
+    negative: str = '',  # what shall not be drawn; may have placeholders, that of the view too
     **options,  # `truncation`, for the mappers
 ) -> torch.Tensor:  # [V, S, 3, H, W] float32 in [0, 1], on the CPU
     "Pictures of every view with every seed; all views of a seed start from the same noise."
@@ -466,6 +468,8 @@ def generate(self: ViewNeTI,
     seeds = [int(seed) for seed in ([seeds] if isinstance(seeds, int) else seeds)]
     if not seeds: raise InputError('seeds: found none, expected at least one whole number')
     self.check_prompt(prompt, cameras is not None)
+    with_view = self.view_token in self.tokens_of(negative)[1]
+    self.check_prompt(negative, with_view and cameras is not None)
     if size is None and self.shape: size = own_size(self, self.shape)
     cameras, shape = self.raw_cameras(cameras), self.latent_shape(size)
     V, S = 1 if cameras is None else len(cameras), len(seeds)
@@ -476,8 +480,9 @@ def generate(self: ViewNeTI,
         def after(at):
             bar.update()
             if callback: callback(at.step, at.latents.unflatten(0, (V, S)))
-        words, empty = self.encode_steps(prompt, scheduler.timesteps, cameras, **options), self.encode('', 0)
-        latents = self.sample(latents, scheduler, words, repeat(empty), guidance, batch_size, after)
+        words = self.encode_steps(prompt, scheduler.timesteps, cameras, **options)
+        against = self.encode_steps(negative, scheduler.timesteps, cameras if with_view else None, **options)
+        latents = self.sample(latents, scheduler, words, against, guidance, batch_size, after)
     parts = latents.split(max(1, batch_size//(2 if guidance == 1 else 4)))  # a picture takes more than its latent
     return torch.cat([self.decode_latents(part).cpu() for part in parts]).unflatten(0, (V, S))
 
@@ -553,6 +558,18 @@ def load_mappers(self: ViewNeTI,
         else: self.add_concept(token, mapper)
     self.shape = shape or self.shape
     return list(loaded)
+
+# %% ../nbs/06_models.ipynb #fc914984
+@patch
+def load_view_tokens(self: ViewNeTI,
+    file: str|Path,  # that `viewneti export` wrote, a folder with it, or a hub name such as 'owner/car-view-tokens'
+    tokens: list|None = None,  # only these words; all if None
+    rename: dict|None = None,  # token in the file -> token here, where names clash
+    any_base: bool = False,  # take words that were learned with another frozen model, with a warning
+    **hub,  # of a hub name: `revision`, `cache_dir`, `local_files_only`, `token`
+) -> list:  # the tokens
+    "Load shared words; raises `InputError` before anything changes, naming both models where they differ."
+    return resolve_name('viewneti.sharing.files:load_words')(self, file, tokens, rename, any_base, **hub)
 
 # %% ../nbs/06_models.ipynb #b005823a
 @patch

@@ -254,6 +254,15 @@ def load_mappers(self: ViewNeTIPipeline,
     "Load learned words into the pipeline."
     return self.model.load_mappers(folder, tokens)
 
+# %% ../nbs/06_models_pipeline.ipynb #4bfd7ff6
+@patch
+def load_view_tokens(self: ViewNeTIPipeline,
+    file: str|Path,  # that `viewneti export` wrote, a folder with it, or a hub name such as 'owner/car-view-tokens'
+    **options,  # of `ViewNeTI.load_view_tokens`: `tokens`, `rename`, `any_base`, and those of the hub
+) -> list:  # the tokens
+    "Load shared words into the pipeline."
+    return self.model.load_view_tokens(file, **options)
+
 # %% ../nbs/06_models_pipeline.ipynb #36c81981
 @patch
 def set_attention_slice(self: ViewNeTIPipeline,

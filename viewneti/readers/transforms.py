@@ -138,6 +138,15 @@ def read_file(file # transforms.json
     except pydantic.ValidationError as e: raise explain(e, file) from None
     return told, [(f'{file}: frames.{i}', f) for i, f in enumerate(told.frames)]
 
+# %% ../../nbs/readers/transforms.ipynb #6c40374d
+def read_cameras(file, # transforms.json, of which the pictures need not be there
+                 scene, # with `cameras`, whose size counts where the file says none, and perhaps a `placement`
+                )->list: # of `Camera`, where the scene was placed; `InputError` naming the field
+    "The cameras of a file alone, for drawing from them"
+    size, moved = scene.cameras[0].size, getattr(scene, 'placement', None)
+    cameras = [frame_camera(f, size, where) for where, f in read_file(file)[1]]
+    return [moved.apply(c) for c in cameras] if moved else cameras
+
 # %% ../../nbs/readers/transforms.ipynb #e9cd6d2a
 def find_transforms(path:Path # a folder
                    )->list: # transforms.json, or those of Blender's files, training first; or none
