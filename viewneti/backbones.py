@@ -39,6 +39,7 @@ class Backbone(ABC):
     layer_names: list  # L names of the cross-attention layers, in the order of the forward pass
     sample_shape: tuple  # (C, h, w) of a latent at the model's own size
     vae_scale_factor: int  # pixels of a picture for one place of a latent, each way
+    multiple = property(lambda self: self.vae_scale_factor)  # pixels; a picture's sides are multiples of it
     device: torch.device  # where it computes
     dtype: torch.dtype  # of its weights
     networks: list  # of `nn.Module`, all that is frozen and moves to a device
@@ -124,8 +125,8 @@ def latent_shape(self: Backbone,
     "Shape of the latent of a picture; raises `InputError` if the model cannot make that size."
     (C, h, w), factor = self.sample_shape, self.vae_scale_factor
     if size is None: return C, h, w
-    if len(size) != 2 or any(x < factor or x % factor for x in size):
-        raise InputError(f'size: found {tuple(size)}, expected (width, height) in multiples of {factor}')
+    if len(size) != 2 or any(x < self.multiple or x % self.multiple for x in size):
+        raise InputError(f'size: found {tuple(size)}, expected (width, height) in multiples of {self.multiple}')
     return C, int(size[1])//factor, int(size[0])//factor
 
 # %% ../nbs/05_backbones.ipynb #2af5ebeb

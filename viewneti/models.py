@@ -351,7 +351,7 @@ def own_size(
     "The size at which a model works with pictures of this shape."
     _, h, w = model.latent_shape()
     factor = model.backbone.vae_scale_factor
-    return training_size(picture, max(h, w)*factor, factor)
+    return training_size(picture, max(h, w)*factor, model.backbone.multiple)
 
 # %% ../nbs/06_models.ipynb #204048d9
 @patch

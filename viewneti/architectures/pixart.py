@@ -15,7 +15,6 @@ from transformers import T5EncoderModel, T5TokenizerFast
 
 from .practice import small_t5, small_vae
 from .texts import SeveralTexts, T5States, group_layers, pack, unpack
-from ..core import InputError
 from ..injection import LayerAttnProcessor
 
 # %% ../../nbs/architectures/03_pixart.ipynb #64061250
@@ -69,6 +68,7 @@ class PixArtSigma(SeveralTexts):
     classes = dict(tokenizer=T5TokenizerFast, scheduler=DDIMScheduler, text_encoder=T5EncoderModel, vae=AutoencoderKL,
                    transformer=PixArtTransformer2DModel)
     network, options = 'transformer', ('layer_groups',)
+    multiple = property(lambda self: self.vae_scale_factor*self.net.config.patch_size)  # of a picture's size, pixels
 
     def __init__(self,
         parts: dict,  # by name, frozen; the transformer's cross-attention processors are replaced
@@ -94,18 +94,3 @@ class PixArtSigma(SeveralTexts):
         predicted = self.net(latents, encoder_hidden_states=words, encoder_attention_mask=there[:, 0], timestep=t,
                              added_cond_kwargs=dict(resolution=None, aspect_ratio=None)).sample
         return predicted[:, :latents.shape[1]]   # the rest is a variance
-
-# %% ../../nbs/architectures/03_pixart.ipynb #f30521aa
-def patched_shape(
-    model: SeveralTexts,
-    size,  # (width, height) of the pictures; the model's own if None
-    patch: int,  # places of a latent, each way
-) -> tuple:  # (C, h, w); `InputError` if the model cannot make that size
-    "Shape of the latent of a picture for a network that cuts latents into patches."
-    (C, h, w), most = model.sample_shape, model.vae_scale_factor*patch
-    if size is None: return C, h, w
-    if len(size) != 2 or any(x < most or x % most for x in size):
-        raise InputError(f'size: found {tuple(size)}, expected (width, height) in multiples of {most}')
-    return C, int(size[1])//model.vae_scale_factor, int(size[0])//model.vae_scale_factor
-
-PixArtSigma.latent_shape = lambda self, size=None: patched_shape(self, size, self.net.config.patch_size)

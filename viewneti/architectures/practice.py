@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/architectures/00_practice.ipynb #47520e2f
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import torch
 from diffusers import AutoencoderKL
@@ -87,8 +88,11 @@ def gradient_error(
         with torch.no_grad():
             for p, d in zip(weights, direction): p += by*d
             return loss().item()
-    slopes = torch.autograd.grad(loss(), weights)
-    slope = sum((s*d).sum() for s, d in zip(slopes, direction)).item()
-    there, back = moved(step), moved(-2*step)
-    moved(step)
+    with (mock.patch.object(torch, 'float32', torch.float64),
+          mock.patch.object(torch.Tensor, 'float', torch.Tensor.double)):
+        slopes = torch.autograd.grad(loss(), weights)
+        slope = sum((s*d).sum() for s, d in zip(slopes, direction)).item()
+        there, back = moved(step), moved(-2*step)
+    with torch.no_grad():
+        for p, d in zip(weights, direction): p += step*d
     return abs((there - back)/(2*step) - slope)/abs(slope)
