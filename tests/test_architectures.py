@@ -10,9 +10,11 @@ from viewneti.experiment import Run
 from viewneti.models import ViewNeTI
 from viewneti.world.toys import export_world
 
-FAMILIES = {  # what writes its folder, what it is called, words a timestep
+FAMILIES = {  # what writes its folder, what it is called, words a timestep, a choice and the words then
     "sdxl": ("StableDiffusionXL", 4, ["--layer_groups", "2"], 2),
     "pixart": ("PixArtSigma", 4, ["--layer_groups", "all"], 6),
+    "sd3": ("StableDiffusion3", 1, ["--words_in", "clip"], 1),
+    "flux": ("Flux", 1, ["--words_in", "t5"], 1),
 }
 
 
