@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -299,6 +300,9 @@ def check_parts(
         whole = (tokens/'tokenizer.json').is_file() or all((tokens/f).is_file() for f in files)
         need(part, whole, f"tokenizer.json, or {' and '.join(files)}")
         for f in tokens.glob('*.json'): read_json(f)
+        if not (clip or (tokens/'tokenizer.json').is_file() or find_spec('sentencepiece')):
+            raise InputError(f"{folder}: part {part!r} is spiece.model alone, expected tokenizer.json too, or sentencepiece "
+                             "to read it (pip install 'viewneti[t5]')")
     for part in (*networks, 'scheduler'):
         if part in given: continue
         name = 'scheduler_config.json' if part == 'scheduler' else 'config.json'

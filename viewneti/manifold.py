@@ -346,6 +346,7 @@ def whole_words(
     model: ViewNeTI,
 ) -> dict:  # word -> token number
     "The words of the vocabulary that are one token of at least two plain letters, learned ones left out."
+    need_stable_diffusion(model, 'nearest words')
     vocabulary = model.tokenizer.get_vocab()
     found = {k.removesuffix('</w>'): i for k, i in vocabulary.items() if k.endswith('</w>')}
     return {w: i for w, i in sorted(found.items()) if w.isascii() and w.isalpha() and len(w) > 1}

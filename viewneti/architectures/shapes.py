@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/architectures/07_shapes.ipynb #bfdea408
+from functools import cache
 from types import SimpleNamespace
 
 import torch
@@ -53,13 +54,19 @@ PUBLISHED = Registry('model', **{   # name -> its backbone's class, and what mak
         transformer=FluxTransformer2DModel(**flux.SIZES['flux'], guidance_embeds=True)))})
 
 # %% ../../nbs/architectures/07_shapes.ipynb #9a2cbe03
+@cache
+def full_networks(
+    name: str,  # in `PUBLISHED`
+) -> dict:  # part -> network on the meta device
+    "The networks of a published model, made once."
+    with torch.device('meta'): return PUBLISHED[name][1]()
+
 def full_backbone(
     name: str,  # in `PUBLISHED`
     **choices,  # of its class
 ):  # a `Backbone` on the meta device, whose tokenizers know nothing but their length
     "A published model, shapes alone; raises `InputError` for a name that there is not."
-    cls, make = PUBLISHED[name]
-    with torch.device('meta'): parts = make()
+    cls, parts = PUBLISHED[name][0], full_networks(name)
     lengths = {part: SimpleNamespace(model_max_length=512 if 'T5' in kind.__name__ else 77)
                for part, kind in cls.classes.items() if part.startswith('tokenizer')}
     return cls(dict(parts, **lengths, scheduler=None), {}, **choices)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
+from diffusers import DiffusionPipeline
 from fastcore.basics import patch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -304,3 +304,13 @@ def from_folder(cls: SeveralTexts,
     except (TypeError, ValueError, AttributeError) as e:
         raise InputError(f'{folder}: the parts do not fit together, or a size is not a number ({e})') from e
     return model
+
+# %% ../../nbs/architectures/01_texts.ipynb #42c1db82
+@patch(cls_method=True)
+def download(cls: SeveralTexts,
+    name: str,  # hub identifier, 'owner/model'
+    variant: str|None = None,  # such as 'fp16'
+    **hub,  # `revision`, `cache_dir`, `local_files_only`, `token`, as in diffusers
+) -> Path:  # folder in the local cache
+    "Fetch what the model's own pipeline needs, in one variant."
+    return Path(DiffusionPipeline.download(name, variant=variant, **hub))
