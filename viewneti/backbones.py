@@ -301,8 +301,8 @@ def check_parts(
         need(part, whole, f"tokenizer.json, or {' and '.join(files)}")
         for f in tokens.glob('*.json'): read_json(f)
         if not (clip or (tokens/'tokenizer.json').is_file() or find_spec('sentencepiece')):
-            raise InputError(f"{folder}: part {part!r} is spiece.model alone, expected tokenizer.json too, or sentencepiece "
-                             "to read it (pip install 'viewneti[t5]')")
+            raise InputError(f"{folder}: part {part!r} is spiece.model alone, expected tokenizer.json too, or "
+                             "sentencepiece to read it (pip install 'viewneti[t5]')")
     for part in (*networks, 'scheduler'):
         if part in given: continue
         name = 'scheduler_config.json' if part == 'scheduler' else 'config.json'
@@ -353,7 +353,7 @@ def load_parts(
         if part in networks:
             parts[part], told = parts[part]
             tied = getattr(parts[part], '_tied_weights_keys', None) or ()
-            for name in sorted(set(told.get('missing_keys', ())) - set(tied)):  # these would be left empty, or drawn by chance
+            for name in sorted(set(told.get('missing_keys', ())) - set(tied)):  # left empty, or drawn by chance
                 raise InputError(f'{folder}: part {part!r} has no weights for {name}')
             parts[part].requires_grad_(False).eval()
             if isinstance(parts[part], (CLIPTextModel, CLIPTextModelWithProjection)): parts[part].to(dtype)

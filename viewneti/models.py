@@ -475,7 +475,8 @@ def generate(self: ViewNeTI,
     V, S = 1 if cameras is None else len(cameras), len(seeds)
     scheduler = self.default_sampler()
     self.backbone.set_timesteps(scheduler, steps, shape)
-    latents = (starting_noise(seeds, shape)*getattr(scheduler, 'init_noise_sigma', 1)).to(self.device).repeat(V, 1, 1, 1)
+    noise = starting_noise(seeds, shape)*getattr(scheduler, 'init_noise_sigma', 1)   # those of flow matching have none
+    latents = noise.to(self.device).repeat(V, 1, 1, 1)
     with evaluating(self.mappers), tqdm(total=len(scheduler.timesteps), disable=not progress) as bar:
         def after(at):
             bar.update()
