@@ -8,6 +8,7 @@ import torch
 from viewneti import cli
 from viewneti.experiment import Run
 from viewneti.models import ViewNeTI
+from viewneti.pipeline import ViewNeTIPipeline
 from viewneti.world.toys import export_world
 
 FAMILIES = {  # what writes its folder, what it is called, words a timestep, a choice and the words then
@@ -74,3 +75,9 @@ def test_stable_diffusion_leaves_no_choice_of_words(scene, capsys):
         capsys.readouterr().err.split())
     with pytest.raises(ValueError, match="words_in: found 't5', expected none"): ViewNeTI.from_pretrained(
         "tiny", device="cpu", words_in="t5")
+
+
+def test_diffusers_pipeline_is_for_one_text_encoder(place):
+    import_module("viewneti.architectures.sdxl").write_practice_sdxl("model")
+    with pytest.raises(ValueError, match="found several text encoders, expected Stable Diffusion 1 or 2"):
+        ViewNeTIPipeline.from_pretrained("model")
