@@ -11,19 +11,23 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, SchedulerMixin, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, ModelMixin, SchedulerMixin,
+                       StableDiffusionPipeline, UNet2DConditionModel)
 from fastcore.basics import patch
 from huggingface_hub import hf_hub_download, snapshot_download
+from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
+from transformers import (AddedToken, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer,
+                          PreTrainedTokenizerBase, T5EncoderModel)
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging as transformers_logging
 
 from .core import InputError, Registry, in_short, quoted, read_json
-from .injection import ClipText, cross_attention_names, install_layer_attention
+from .injection import ClipText, cross_attention_names, inject, install_layer_attention
 
 # %% ../nbs/05_backbones.ipynb #21e7213b
 class Backbone(ABC):
@@ -36,9 +40,13 @@ class Backbone(ABC):
     layer_names: list  # L names of the cross-attention layers, in the order of the forward pass
     sample_shape: tuple  # (C, h, w) of a latent at the model's own size
     vae_scale_factor: int  # pixels of a picture for one place of a latent, each way
+    multiple = property(lambda self: self.vae_scale_factor)  # pixels; a picture's sides are multiples of it
     device: torch.device  # where it computes
     dtype: torch.dtype  # of its weights
     networks: list  # of `nn.Module`, all that is frozen and moves to a device
+    options: tuple = ()  # names of what `from_folder` can be told beyond number format and variant
+    flow: bool = False  # whether it is a model of flow matching: timesteps up to 1000, velocities
+    distilled: bool = False  # whether it takes the strength of guidance as an input and has no negative prompt
 
     @abstractmethod
     def embed(self,
@@ -118,14 +126,127 @@ def latent_shape(self: Backbone,
     "Shape of the latent of a picture; raises `InputError` if the model cannot make that size."
     (C, h, w), factor = self.sample_shape, self.vae_scale_factor
     if size is None: return C, h, w
-    if len(size) != 2 or any(x < factor or x % factor for x in size):
-        raise InputError(f'size: found {tuple(size)}, expected (width, height) in multiples of {factor}')
+    if len(size) != 2 or any(x < self.multiple or x % self.multiple for x in size):
+        raise InputError(f'size: found {tuple(size)}, expected (width, height) in multiples of {self.multiple}')
     return C, int(size[1])//factor, int(size[0])//factor
+
+# %% ../nbs/05_backbones.ipynb #2af5ebeb
+@patch
+def tokenize(self: Backbone,
+    prompt: str,
+    words: dict = {},  # placeholder -> ordinary words, for encoders that take no learned ones
+) -> list:  # of pairs: token numbers [1, T], padded, and the most that there may be
+    "The token numbers of a prompt; of several encoders, each its own."
+    ids = self.tokenizer(prompt, padding='max_length', max_length=self.max_tokens, return_tensors='pt', verbose=False
+                         ).input_ids
+    return [(ids, self.max_tokens)]
+
+@patch
+def add_token(self: Backbone,
+    token: str,  # a placeholder
+):
+    "Give the tokenizer a placeholder."
+    self.tokenizer.add_tokens(AddedToken(token, normalized=False))
+
+@patch(as_prop=True)
+def vocabulary(self: Backbone) -> set:
+    "Every token that is taken."
+    return self.tokenizer.get_vocab().keys()
+
+# %% ../nbs/05_backbones.ipynb #748a04d1
+@patch(as_prop=True)
+def widths(self: Backbone) -> list:
+    "Widths of a word's stretches, one for each text encoder that takes learned words."
+    return [self.width]
+
+@patch
+def word_embedding(self: Backbone,
+    word: str,  # an ordinary word that the tokenizer has as one token
+) -> torch.Tensor:  # [D] float32; `InputError` if it is not a single token
+    "The row of a word in the frozen table."
+    ids = self.tokenizer(word, add_special_tokens=False).input_ids
+    if len(ids) != 1 or ids[0] >= self.vocab_size or ids[0] == self.tokenizer.unk_token_id:
+        raise InputError(f'reference word: found {word!r}, which is {len(ids)} tokens, expected one token of the model')
+    return self.embed(torch.tensor([ids]))[0, 0].detach().float()
+
+# %% ../nbs/05_backbones.ipynb #ab6f3bca
+@patch
+def condition(self: Backbone,
+    ids: torch.Tensor,  # [B, T] token numbers from `tokenize`, side by side
+    concepts: list,  # of `Concept`
+    timesteps: torch.Tensor,  # [B]
+    cameras: torch.Tensor|None,  # [B, d] raw values, or None
+    **options,  # `truncation` and `generator`, for the mappers
+) -> torch.Tensor:  # [B, L, 2, T, D], perhaps with further rows
+    "What the network reads, with the learned words in place."
+    return inject(self, ids, concepts, timesteps, cameras, len(self.layer_names), **options)
+
+@patch
+def without_prompt(self: Backbone,
+    conditioning: torch.Tensor,  # of the empty prompt
+) -> torch.Tensor:  # the same shape
+    "What guidance is against where nobody gives a negative prompt."
+    return conditioning
+
+# %% ../nbs/05_backbones.ipynb #22cbfec4
+@patch
+def draw_timesteps(self: Backbone,
+    n: int,
+    generator: torch.Generator,  # on the CPU
+) -> torch.Tensor:  # [n]
+    "Timesteps for training."
+    return torch.randint(self.scheduler.config.num_train_timesteps, (n,), generator=generator)
+
+@patch
+def add_noise(self: Backbone,
+    latents: torch.Tensor,  # [B, C, h, w] clean
+    noise: torch.Tensor,  # [B, C, h, w]
+    timesteps: torch.Tensor,  # [B], on the same device
+) -> torch.Tensor:  # [B, C, h, w]
+    "Noisy latents."
+    return self.scheduler.add_noise(latents, noise, timesteps)
+
+@patch
+def target(self: Backbone,
+    latents: torch.Tensor,  # [B, C, h, w] clean
+    noise: torch.Tensor,  # [B, C, h, w]
+    timesteps: torch.Tensor,  # [B]
+) -> torch.Tensor:  # [B, C, h, w]
+    "What a perfect model would predict: epsilon or v, as the scheduler says."
+    v = self.scheduler.config.prediction_type == 'v_prediction'
+    return self.scheduler.get_velocity(latents, noise, timesteps) if v else noise
+
+@patch
+def sampler(self: Backbone) -> SchedulerMixin:
+    "A new sampler with this model's noise levels: DPM-Solver++."
+    return DPMSolverMultistepScheduler.from_config(self.scheduler.config, algorithm_type='dpmsolver++')
+
+@patch
+def set_timesteps(self: Backbone,
+    sampler: SchedulerMixin,
+    steps: int,
+    shape: tuple,  # (C, h, w) of a latent, on which the steps of some models depend
+):
+    "Divide the way from noise to picture into steps."
+    sampler.set_timesteps(steps)
+
+# %% ../nbs/05_backbones.ipynb #754605aa
+@patch(as_prop=True)
+def parts(self: Backbone) -> dict:  # name -> network, tokenizer or scheduler
+    "The parts of a model."
+    return {type(part).__name__: part for part in (*self.networks, self.tokenizer, self.scheduler)}
 
 # %% ../nbs/05_backbones.ipynb #87cb01a1
 NETWORKS = ('text_encoder', 'vae', 'unet')
 CLASSES = dict(tokenizer=CLIPTokenizer, scheduler=DDIMScheduler, text_encoder=CLIPTextModel, vae=AutoencoderKL,
                unet=UNet2DConditionModel)
+
+def parts_by_kind(
+    classes: dict,  # part -> class
+) -> tuple:  # names of tokenizers, names of networks
+    "What a model's parts are: only networks have weights."
+    networks = [part for part, cls in classes.items() if issubclass(cls, nn.Module)]
+    return [part for part in classes if part.startswith('tokenizer')], networks
 
 def weight_variants(
     folder: Path,  # of one part, such as .../unet
@@ -150,10 +271,15 @@ def check_config(
 def check_scheduler(
     scheduler,  # of diffusers, or the name of its class
     where='scheduler',  # for the message
+    kind: type = DDIMScheduler,  # what the model reads it as, which tells whether it is one of flow matching
 ):
-    "Raise `InputError` for a scheduler of flow matching."
+    "Raise `InputError` for a scheduler of flow matching where the model is of another kind, and the other way round."
     name = scheduler if isinstance(scheduler, str) else type(scheduler).__name__
-    if 'FlowMatch' in name:
+    if 'FlowMatch' in kind.__name__:
+        if 'FlowMatch' in str(name): return
+        raise InputError(f'{where}: found {quoted(name)}, expected a scheduler for models of flow matching, such as '
+                         'FlowMatchEulerDiscreteScheduler')
+    if 'FlowMatch' in str(name):
         raise InputError(f'{where}: found {name}, which is for models of flow matching, expected a scheduler for '
                          'models that predict noise or v, such as DPMSolverMultistepScheduler')
 
@@ -162,23 +288,30 @@ def check_parts(
     folder: Path,  # as diffusers writes it
     variant: str|None = None,  # such as 'fp16'
     given: tuple = (),  # parts that need not be there
+    classes: dict = CLASSES,  # part -> class, all that there must be
 ) -> dict:  # which variant to load of each network: `variant` or None
     "Raise `InputError` that names the first part, or the variant, that is missing from a model folder."
     def need(part, found, what):
         if not found: raise InputError(f'{folder}: part {part!r} is missing or not whole, expected {part}/{what}')
-    tokens, chosen = folder/'tokenizer', {}
-    if 'tokenizer' not in given:
-        whole = (tokens/'tokenizer.json').is_file() or all((tokens/f).is_file() for f in ('vocab.json', 'merges.txt'))
-        need('tokenizer', whole, 'tokenizer.json, or vocab.json and merges.txt')
+    tokenizers, networks, chosen = *parts_by_kind(classes), {}
+    for part in (p for p in tokenizers if p not in given):
+        tokens, clip = folder/part, issubclass(classes[part], CLIPTokenizer)
+        files = ('vocab.json', 'merges.txt') if clip else ('spiece.model',)
+        whole = (tokens/'tokenizer.json').is_file() or all((tokens/f).is_file() for f in files)
+        need(part, whole, f"tokenizer.json, or {' and '.join(files)}")
         for f in tokens.glob('*.json'): read_json(f)
-    for part in (*NETWORKS, 'scheduler'):
+        if not (clip or (tokens/'tokenizer.json').is_file() or find_spec('sentencepiece')):
+            raise InputError(f"{folder}: part {part!r} is spiece.model alone, expected tokenizer.json too, or "
+                             "sentencepiece to read it (pip install 'viewneti[t5]')")
+    for part in (*networks, 'scheduler'):
         if part in given: continue
         name = 'scheduler_config.json' if part == 'scheduler' else 'config.json'
         need(part, (folder/part/name).is_file(), name)
         check_config(folder/part/name)
         if part == 'scheduler':
-            check_scheduler(read_json(folder/part/name).get('_class_name'), f'{folder}: part {part!r}')
-    there = {part: weight_variants(folder/part) for part in NETWORKS if part not in given}
+            check_scheduler(read_json(folder/part/name).get('_class_name'), f'{folder}: part {part!r}',
+                            classes[part])
+    there = {part: weight_variants(folder/part) for part in networks if part not in given}
     known = sorted({v for found in there.values() for v in found if v})
     for part, found in there.items(): need(part, found, '*.safetensors or *.bin')
     if variant and variant not in known:
@@ -204,26 +337,32 @@ def load_parts(
     folder: Path,  # as diffusers writes it
     dtype: torch.dtype = torch.float32,  # of text encoder, VAE and U-Net
     variant: str|None = None,  # such as 'fp16', as diffusers names files
-) -> dict:  # the five parts by name, frozen and in evaluation mode
-    "Load tokenizer, text encoder, VAE, U-Net and scheduler; raises `InputError` naming a part that cannot be read."
-    variants, parts = check_parts(folder, variant), {}
-    for part, cls in CLASSES.items():
-        options = dict(variant=variants[part], output_loading_info=True) if part in NETWORKS else {}
-        if part in ('vae', 'unet'): options['torch_dtype'] = dtype
-        if part == 'scheduler': options['clip_sample'] = False
+    classes: dict = CLASSES,  # part -> class
+) -> dict:  # the parts by name, frozen and in evaluation mode
+    "Load tokenizers, networks and scheduler; raises `InputError` naming a part that cannot be read."
+    variants, parts, (tokenizers, networks) = check_parts(folder, variant, (), classes), {}, parts_by_kind(classes)
+    for part, cls in classes.items():
+        options = dict(variant=variants[part], output_loading_info=True) if part in networks else {}
+        if part in networks and issubclass(cls, ModelMixin): options['torch_dtype'] = dtype
+        if part in networks and cls is T5EncoderModel: options['dtype'] = dtype  # some of it stays in float32
+        if cls is DDIMScheduler: options['clip_sample'] = False
         try:
             with quiet_loading(): parts[part] = cls.from_pretrained(folder, subfolder=part, **options)
         except Exception as e:  # a damaged part can provoke nearly any exception
             raise InputError(f'{folder}: part {part!r} cannot be loaded ({in_short(e, 300)})') from e
-        if part in NETWORKS:
+        if part in networks:
             parts[part], told = parts[part]
-            for name in sorted(told.get('missing_keys', ())):  # these would be left empty, or drawn by chance
+            tied = getattr(parts[part], '_tied_weights_keys', None) or ()
+            for name in sorted(set(told.get('missing_keys', ())) - set(tied)):  # left empty, or drawn by chance
                 raise InputError(f'{folder}: part {part!r} has no weights for {name}')
             parts[part].requires_grad_(False).eval()
-    parts['text_encoder'].to(dtype)
-    tokens, rows = len(parts['tokenizer']), parts['text_encoder'].config.vocab_size
-    if tokens > rows:
-        raise InputError(f"{folder}: part 'tokenizer' has {tokens} tokens, expected {rows} as in part 'text_encoder'")
+            if isinstance(parts[part], (CLIPTextModel, CLIPTextModelWithProjection)): parts[part].to(dtype)
+    for name in tokenizers:
+        encoder = name.replace('tokenizer', 'text_encoder')
+        tokens, rows = len(parts[name]), parts[encoder].config.vocab_size
+        if tokens > rows:
+            raise InputError(f'{folder}: part {name!r} has {tokens} tokens, expected {rows} as in part {encoder!r}')
+    if classes['scheduler'] is not DDIMScheduler: return parts
     if (predicts := parts['scheduler'].config.prediction_type) not in ('epsilon', 'v_prediction'):
         raise InputError(f"{folder}: part 'scheduler': prediction_type: found {quoted(predicts)}, "
                          "expected 'epsilon' or 'v_prediction'")
@@ -252,6 +391,8 @@ class StableDiffusion(Backbone):
     max_tokens = property(lambda self: min(self.tokenizer.model_max_length,
                                            self.text_encoder.config.max_position_embeddings))
     networks = property(lambda self: [self.text_encoder, self.vae, self.unet])
+    parts = property(lambda self: {name: getattr(self, name) for name in ('text_encoder', 'vae', 'unet', 'tokenizer',
+                                                                          'scheduler')})
     vae_scale_factor = property(lambda self: 2**(len(self.vae.config.block_out_channels) - 1))
 
     @property
@@ -308,6 +449,9 @@ def checkpoint_gradients(self: StableDiffusion,
 BACKBONES = Registry('_class_name')
 for name in ('StableDiffusionPipeline', 'StableDiffusionImg2ImgPipeline', 'ViewNeTIPipeline'):
     BACKBONES[name] = StableDiffusion
+for name, where in dict(StableDiffusionXLPipeline='sdxl:StableDiffusionXL', PixArtSigmaPipeline='pixart:PixArtSigma',
+                        StableDiffusion3Pipeline='sd3:StableDiffusion3', FluxPipeline='flux:Flux').items():
+    BACKBONES[name] = f'viewneti.architectures.{where}'
 
 # %% ../nbs/05_backbones.ipynb #05776472
 def backbone_class(
@@ -377,11 +521,15 @@ def load_backbone(
     name: str|Path,  # 'tiny', a folder, or a hub identifier
     dtype: torch.dtype = torch.float32,  # of the weights
     variant: str|None = None,  # such as 'fp16'
+    choices: dict = {},  # of the class's `options`; what is None is left to the class
     **hub,  # `revision`, `cache_dir`, `local_files_only`, `token`, as in diffusers
-) -> Backbone:  # on the CPU, frozen
+) -> Backbone:  # on the CPU, frozen; `InputError` for a choice that its class does not offer
     "Load a frozen model by the class that its folder names."
-    folder = fetch_model(name, variant, **hub)
-    return backbone_class(folder).from_folder(folder, dtype, variant)
+    folder, choices = fetch_model(name, variant, **hub), {k: v for k, v in choices.items() if v is not None}
+    cls = backbone_class(folder)
+    for k in choices.keys() - set(cls.options):
+        raise InputError(f'{k}: found {choices[k]!r}, expected none: {cls.__name__} leaves no such choice')
+    return cls.from_folder(folder, dtype, variant, **choices)
 
 # %% ../nbs/05_backbones.ipynb #9bd27091
 def check_device(

@@ -367,23 +367,31 @@ def check_environment(options: EnvironmentOptions):
     print(table(rows))
 
 # %% ../nbs/12_cli.ipynb #63187149
+SHAPES = 'viewneti.architectures.shapes:shape_tables'   # of a name and a number format
+
 @dataclass
 class CheckModelOptions:
     "Which model."
-    model: str = ''  # 'tiny', a Stable Diffusion folder, or a hub identifier
+    model: str = ''  # 'tiny', a model's folder, or a hub identifier; with --shapes sdxl, pixart-sigma, sd-3.5-medium
+                     # or flux.1-dev
+    shapes: bool = False  # build it at full size without weights, and count layers, parameters and memory
+    precision: Literal['float32', 'bfloat16', 'float16'] = 'bfloat16'  # in which memory is counted
 
 @command(CheckModelOptions, 'model')
 def check_model(options: CheckModelOptions):
-    "Load each part of a model and say what it is."
+    "Load each part of a model and say what it is, or what a published one of that name would be."
+    if options.shapes:
+        for rows in resolve_name(SHAPES)(options.model, options.precision): print(table(*rows), end='\n\n')
+        return
     from viewneti.models import ViewNeTI
     model = ViewNeTI.from_pretrained(options.model, device='cpu')
-    parts = {name: getattr(model, name) for name in ('text_encoder', 'vae', 'unet', 'tokenizer', 'scheduler')}
     count = lambda part: sum(p.numel() for p in part.parameters())/1e6 if hasattr(part, 'parameters') else None
-    rows = [[name, type(part).__name__, count(part)] for name, part in parts.items()]
+    rows = [[name, type(part).__name__, count(part)] for name, part in model.backbone.parts.items()]
     print(table(rows, ['part', 'class', 'million parameters']), end='\n\n')
     (c, h, w), factor = model.latent_shape(), model.backbone.vae_scale_factor
     print(table([['pictures', f'{w*factor}x{h*factor} pixels'], ['latents', f'{w}x{h}, {c} channels'],
-                 ['predicts', model.scheduler.config.prediction_type], ['cross-attention layers', str(model.layers)],
+                 ['predicts', model.scheduler.config.get('prediction_type', 'velocity')],
+                 ['words a timestep' if model.backbone.options else 'cross-attention layers', str(model.layers)],
                  ['width of a word', str(model.dim)], ['longest prompt', f'{model.max_tokens} tokens']]))
 
 # %% ../nbs/12_cli.ipynb #2948cebf

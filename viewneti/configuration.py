@@ -36,7 +36,10 @@ class FitConfig:
     "What to learn, from which pictures, with which model, and how."
     scene: str = ''                     # folder of the scene's pictures, such as data/dtu/Rectified/scan114
     folder: str = 'runs/scene'          # the run's folder
-    model: str = 'tiny'                 # 'tiny', a Stable Diffusion folder, or a hub identifier
+    model: str = 'tiny'                 # 'tiny', a model's folder, or a hub identifier
+    layer_groups: Optional[Union[Count, Literal['block', 'all']]] = None    # of models that leave the choice: how many
+                                        # words a timestep has: a number, one for each 'block', or for 'all' layers
+    words_in: Optional[Literal['clip', 't5', 'both']] = None    # of models with CLIP and T5: who reads learned words
     mode: ModeName = 'scene'            # what is learned: 'object', 'scene', 'scenes', 'transfer' or 'frozen'
     split: str = ''                     # training views: the name of a split of the scene; none: the data set's own
                                         # ('given'), or else 6; mode 'object' takes all

@@ -432,7 +432,8 @@ def load_frozen(
 ) -> ViewNeTI:                # `InputError` when it is not found
     "The frozen model that a configuration names, without concepts."
     dtype = getattr(torch, config.precision)
-    return ViewNeTI.from_pretrained(config.model, dtype, config.variant, device, revision=config.revision)
+    return ViewNeTI.from_pretrained(config.model, dtype, config.variant, device, revision=config.revision,
+                                    layer_groups=config.layer_groups, words_in=config.words_in)
 
 # %% ../nbs/07_training_experiment.ipynb #04e3ecc6
 @patch(as_prop=True)

@@ -25,7 +25,7 @@ from .cameras import Camera, spherical
 from .core import PALETTE, STYLE, InputError
 from .injection import text_hidden, text_parts
 from .mappers import MapperOutput
-from .models import ViewNeTI, evaluating
+from .models import ViewNeTI, evaluating, need_stable_diffusion
 from .scenes import Scene
 
 # %% ../nbs/09_manifold.ipynb #a5e51c46
@@ -348,6 +348,7 @@ def whole_words(
     model: ViewNeTI,
 ) -> dict:  # word -> token number
     "The words of the vocabulary that are one token of at least two plain letters, learned ones left out."
+    need_stable_diffusion(model, 'nearest words')
     vocabulary = model.tokenizer.get_vocab()
     found = {k.removesuffix('</w>'): i for k, i in vocabulary.items() if k.endswith('</w>')}
     return {w: i for w, i in sorted(found.items()) if w.isascii() and w.isalpha() and len(w) > 1}
@@ -431,6 +432,7 @@ def phrase_states(
     phrases: list,      # P ordinary phrases
 ) -> torch.Tensor:      # [P, D] on the CPU
     "What the text encoder makes of phrases: the mean of their tokens' hidden states before the final layer norm."
+    need_stable_diffusion(model, 'phrases')
     for phrase in phrases: model.check_prompt(phrase)
     tokens = model.tokenizer(list(phrases), padding='max_length', max_length=model.max_tokens, return_tensors='pt')
     device = model.text_encoder.device

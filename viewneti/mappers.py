@@ -167,6 +167,8 @@ class Mapper(nn.Module):
         sigmas: tuple = (0.03, 2.0, None),  # Fourier features: timestep, layer, and camera: one number, one for each
                                             # of the encoding's, or None for the encoding's own
         reference: str|None = None,  # the reference word itself, for the record
+        stretches: tuple|None = None,  # of a word for several text encoders side by side: width and length of each
+                                       # one's; None: one word
         generator: torch.Generator|None = None,  # source of the first weights; the process's own if None
     ):
         super().__init__()
@@ -179,7 +181,10 @@ class Mapper(nn.Module):
         if len(self.sigmas) != 3: raise InputError(f'sigmas: found {quoted(sigmas)}, expected three: timestep, '
                                                    'layer, camera')
         if self.sigmas[2] is None: self.sigmas = (*self.sigmas[:2], encoding.sigmas if encoding else .5)
-        self.reference = reference
+        self.reference, self.stretches = reference, stretches and [tuple(s) for s in stretches] or None
+        whole = lambda s: len(s) == 2 and type(s[0]) is int and s[0] > 0 and type(s[1]) in (int, float)
+        if stretches and not (all(map(whole, stretches)) and sum(n for n, _ in stretches) == dim):
+            raise InputError(f'stretches: found {quoted(stretches)}, expected widths that make {dim} together')
         self.features = FourierFeatures([*self.sigmas[:2], *camera_sigmas(self.sigmas[2], encoding)])
         self.net = nn.Sequential(
             new_linear(64, hidden, generator), nn.LayerNorm(hidden), nn.LeakyReLU(),
@@ -203,6 +208,17 @@ def inputs(self: Mapper,
     if found != expected: raise InputError(f'camera: found shape {found}, expected {expected} for this view mapper')
     return torch.cat(columns + [self.encoding.scale(camera).to(self.features.w)], dim=1)
 
+# %% ../nbs/03_mappers.ipynb #60672287
+@patch
+def to_length(self: Mapper,
+    word: torch.Tensor,  # [N, D]
+) -> torch.Tensor:  # [N, D]; as it comes if the mapper does not normalise
+    "Words as long as the reference word; of several text encoders, each stretch as long as its own."
+    if not self.normalize: return word
+    if self.stretches is None: return F.normalize(word, dim=-1) * self.reference_norm
+    parts = word.split([n for n, _ in self.stretches], dim=-1)
+    return torch.cat([F.normalize(x, dim=-1)*norm for x, (_, norm) in zip(parts, self.stretches)], -1)
+
 # %% ../nbs/03_mappers.ipynb #561a8ba5
 @patch
 def forward(self: Mapper,
@@ -221,8 +237,7 @@ def forward(self: Mapper,
             raise InputError(f'truncation: found {truncation}, expected 1 to {self.hidden}')
         hidden = hidden * (torch.arange(self.hidden, device=hidden.device) < truncation)
     word, *bypass = self.output(hidden).split(self.dim, dim=-1)
-    if self.normalize: word = F.normalize(word, dim=-1) * self.reference_norm
-    return MapperOutput(word, *bypass)
+    return MapperOutput(self.to_length(word), *bypass)
 
 # %% ../nbs/03_mappers.ipynb #7de20138
 @patch(as_prop=True)
@@ -230,7 +245,8 @@ def config(self: Mapper) -> dict:
     "The arguments that build this mapper again, as JSON can hold them."
     names = 'dim layers hidden reference_norm alpha bypass normalize nested_dropout reference'.split()
     encoding = None if self.encoding is None else self.encoding.state()
-    return dict({name: getattr(self, name) for name in names}, sigmas=list(self.sigmas), encoding=encoding)
+    found = dict({name: getattr(self, name) for name in names}, sigmas=list(self.sigmas), encoding=encoding)
+    return found | (dict(stretches=[list(s) for s in self.stretches]) if self.stretches else {})
 
 # %% ../nbs/03_mappers.ipynb #fa9e4e64
 def save_mapper(

@@ -15,16 +15,16 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, SchedulerMixin
+from diffusers import SchedulerMixin
 from fastcore.basics import patch
 from torch import nn
 from tqdm.auto import tqdm
-from transformers import AddedToken, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from .backbones import DEFAULT_MODEL, Backbone, StableDiffusion, check_device, load_backbone
 from .cameras import Camera, Encoding
 from .core import InputError, quoted, read_json, write_json
-from .injection import Concept, inject
+from .injection import Concept
 from .mappers import MAPPERS, load_mapper, save_mapper
 
 # %% ../nbs/06_models.ipynb #6e64c99d
@@ -102,11 +102,13 @@ def from_pretrained(cls: ViewNeTI,
     cache_dir: str|Path|None = None,  # of the hub's files
     local_files_only: bool = False,  # ask the cache alone
     token: str|bool|None = None,  # for a hub model that needs one
+    **choices,  # that its class leaves open, such as `layer_groups`: see `Backbone.options`
 ) -> ViewNeTI:
     "Load a frozen model, without concepts; raises `InputError` when it is not found or a part is missing."
     device = check_device(device)
     hub = dict(revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token)
-    return cls.from_backbone(load_backbone(name_or_path, torch_dtype, variant, **hub), str(name_or_path)).to(device)
+    return cls.from_backbone(load_backbone(name_or_path, torch_dtype, variant, choices, **hub),
+                             str(name_or_path)).to(device)
 
 # %% ../nbs/06_models.ipynb #1e2795a7
 @patch
@@ -114,10 +116,7 @@ def word_embedding(self: ViewNeTI,
     word: str,  # an ordinary word that the tokenizer has as one token
 ) -> torch.Tensor:  # [D] float32
     "The token embedding of a word; raises `InputError` if it is not a single token."
-    ids = self.tokenizer(word, add_special_tokens=False).input_ids
-    if len(ids) != 1 or ids[0] >= self.backbone.vocab_size or ids[0] == self.tokenizer.unk_token_id:
-        raise InputError(f'reference word: found {word!r}, which is {len(ids)} tokens, expected one token of the model')
-    return self.backbone.embed(torch.tensor([ids]))[0, 0].detach().float()
+    return self.backbone.word_embedding(word)
 
 # %% ../nbs/06_models.ipynb #0fd230c3
 @patch
@@ -144,7 +143,10 @@ def new_mapper(self: ViewNeTI,
     cls, reference = MAPPERS[kind], reference or role
     make = getattr(cls, 'from_model', None)   # for classes that want more of the model than its sizes
     if make: return make(self, encoding, reference, **options).to(self.device)
-    norm = self.reference_norm(reference)
+    norm, widths = self.reference_norm(reference), self.backbone.widths
+    if len(widths) > 1:   # a word for each text encoder, each as long as that encoder's word
+        options |= dict(stretches=[(n, x.norm().item()) for n, x in
+                                   zip(widths, self.word_embedding(reference).split(widths))])
     return cls(self.dim, self.layers, encoding, reference_norm=norm, reference=reference, **options).to(self.device)
 
 # %% ../nbs/06_models.ipynb #5fd84655
@@ -183,7 +185,7 @@ def check_token(self: ViewNeTI,
     if not isinstance(token, str) or not token or re.search(r'[\s.]', token):
         raise InputError(f"token: found {quoted(token)}, "
                          "expected one without spaces and full stops, such as '<object>'")
-    if {token, f'{token}</w>'} & self.tokenizer.get_vocab().keys():
+    if {token, f'{token}</w>'} & self.backbone.vocabulary:
         raise InputError(f'token: {token!r} is already in the vocabulary, expected a new placeholder')
 
 # %% ../nbs/06_models.ipynb #493b982c
@@ -195,7 +197,7 @@ def add_concept(self: ViewNeTI,
     "Add a learned word; raises `InputError` if the token is taken or the mapper does not fit the model."
     self.check_token(token)
     self.check_mapper(token, mapper)
-    self.tokenizer.add_tokens(AddedToken(token, normalized=False))
+    self.backbone.add_token(token)
     self.mappers[token] = mapper.to(self.device)
     return self.concept(token)
 
@@ -205,17 +207,20 @@ def tokens_of(self: ViewNeTI,
     prompt: str,  # words and placeholders
 ) -> tuple:  # token numbers [1, T] on the CPU, and the placeholders in the prompt, in order
     "A prompt's tokens, remembered; raises `InputError` if it is too long or has a placeholder that nobody learned."
-    key = prompt, len(self.tokenizer), *self.mappers
+    references = {token: getattr(mapper, 'reference', None) or token.strip('<>')
+                  for token, mapper in self.mappers.items()}
+    key = prompt, len(self.tokenizer), *references.items()
     if key in self._tokens: return self._tokens[key]
     vocabulary = self.tokenizer.get_vocab()
     unknown = [w for w in re.findall(r'<[^\s<>]+>', prompt) if w not in vocabulary]
     def wrong(what): raise InputError(f'prompt {quoted(prompt)}: {what}')
     if unknown: wrong(f'found {unknown[0]}, expected one of the learned words {list(self.mappers)}')
-    ids = self.tokenizer(prompt, padding='max_length', max_length=self.max_tokens, return_tensors='pt', verbose=False
-                         ).input_ids
-    if ids.shape[1] > self.max_tokens: wrong(f'found {ids.shape[1]} tokens, expected at most {self.max_tokens}')
+    found = self.backbone.tokenize(prompt, references)
+    for ids, most in found:
+        if ids.shape[1] > most: wrong(f'found {ids.shape[1]} tokens, expected at most {most}')
     words = {self.concept(token).token_id: token for token in self.mappers}
-    self._tokens[key] = ids, [words[i] for i in ids[0].tolist() if i in words]
+    series = next((ids for ids, _ in found if set(ids[0].tolist()) & words.keys()), found[0][0])
+    self._tokens[key] = torch.cat([ids for ids, _ in found], 1), [words[i] for i in series[0].tolist() if i in words]
     return self._tokens[key]
 
 # %% ../nbs/06_models.ipynb #af26033d
@@ -270,13 +275,14 @@ def encode(self: ViewNeTI,
     prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     for prompt in set(prompts): self.check_prompt(prompt, cameras is not None)
     timesteps, cameras = torch.as_tensor(timesteps).reshape(-1), self.raw_cameras(cameras)
-    if not timesteps.is_cuda and not ((timesteps >= 0) & (timesteps < 1000)).all():
-        raise InputError(f'timesteps: found {timesteps.tolist()}, expected numbers from 0 to 999')
+    most = 1000 if self.backbone.flow else 999
+    if not timesteps.is_cuda and not ((timesteps >= 0) & ((timesteps < 1000) | (timesteps == most))).all():
+        raise InputError(f'timesteps: found {timesteps.tolist()}, expected numbers from 0 to {most}')
     B = broadcast_count(prompts=len(prompts), timesteps=len(timesteps), cameras=1 if cameras is None else len(cameras))
     ids = torch.cat([self.tokens_of(prompt)[0] for prompt in prompts])
     rows = lambda x: x if x is None or len(x) == B else x.expand(B, *x.shape[1:])
     concepts = [self.concept(token) for token in self.mappers]
-    return inject(self.backbone, rows(ids), concepts, rows(timesteps), rows(cameras), self.layers, **options)
+    return self.backbone.condition(rows(ids), concepts, rows(timesteps), rows(cameras), **options)
 
 # %% ../nbs/06_models.ipynb #7b16cf34
 @patch
@@ -350,7 +356,7 @@ def own_size(
     "The size at which a model works with pictures of this shape."
     _, h, w = model.latent_shape()
     factor = model.backbone.vae_scale_factor
-    return training_size(picture, max(h, w)*factor, factor)
+    return training_size(picture, max(h, w)*factor, model.backbone.multiple)
 
 # %% ../nbs/06_models.ipynb #204048d9
 @patch
@@ -387,6 +393,7 @@ def predict_guided(self: ViewNeTI,
 ) -> torch.Tensor:  # [N, C, h, w] float32
     "A prediction with classifier-free guidance (arXiv 2207.12598), both halves in one batch."
     x = latents.to(self.dtype)
+    if self.backbone.distilled: return self.backbone.predict(x, timestep, conditioning, guidance=guidance).float()
     if against is None or guidance == 1: return self.predict(x, timestep, conditioning).float()
     both = torch.cat([against.expand_as(conditioning), conditioning])
     without, with_prompt = self.predict(torch.cat([x, x]), timestep, both).float().chunk(2)
@@ -429,10 +436,11 @@ def sample(self: ViewNeTI,
 ) -> torch.Tensor:  # [N, C, h, w] float32
     "The sampling loop: from noise to latents, by any scheduler of diffusers."
     at, N = Sampling(latents, guidance), len(latents)
+    scale = getattr(scheduler, 'scale_model_input', lambda x, t: x)   # those of flow matching have none
     rows = lambda x, which: None if x is None else x.to(latents.device)[which//(N//len(x))]
     for at.step, (at.timestep, words, other) in enumerate(zip(scheduler.timesteps, prompted, against or repeat(None))):
         n = N if batch_size is None else max(1, batch_size//(1 if other is None or at.guidance == 1 else 2))
-        x = scheduler.scale_model_input(at.latents, at.timestep)
+        x = scale(at.latents, at.timestep)
         predicted = [self.predict_guided(part, at.timestep, rows(words, which), rows(other, which), at.guidance)
                      for part, which in zip(x.split(n), torch.arange(N, device=latents.device).split(n))]
         at.latents = scheduler.step(torch.cat(predicted), at.timestep, at.latents, **options, return_dict=False)[0]
@@ -443,8 +451,8 @@ def sample(self: ViewNeTI,
 # %% ../nbs/06_models.ipynb #7360e959
 @patch
 def default_sampler(self: ViewNeTI) -> SchedulerMixin:
-    "DPM-Solver++, with this model's noise levels."
-    return DPMSolverMultistepScheduler.from_config(self.scheduler.config, algorithm_type='dpmsolver++')
+    "DPM-Solver++, with this model's noise levels; of a model of flow matching, Euler's method."
+    return self.backbone.sampler()
 
 # %% ../nbs/06_models.ipynb #51690647
 @patch
@@ -470,18 +478,24 @@ def generate(self: ViewNeTI,
     self.check_prompt(prompt, cameras is not None)
     with_view = self.view_token in self.tokens_of(negative)[1]
     self.check_prompt(negative, with_view and cameras is not None)
+    if negative and self.backbone.distilled:
+        raise InputError(f'negative: found {quoted(negative)}, expected none, for this model takes no negative prompt')
     if size is None and self.shape: size = own_size(self, self.shape)
     cameras, shape = self.raw_cameras(cameras), self.latent_shape(size)
     V, S = 1 if cameras is None else len(cameras), len(seeds)
     scheduler = self.default_sampler()
-    scheduler.set_timesteps(steps)
-    latents = (starting_noise(seeds, shape)*scheduler.init_noise_sigma).to(self.device).repeat(V, 1, 1, 1)
+    self.backbone.set_timesteps(scheduler, steps, shape)
+    noise = starting_noise(seeds, shape)*getattr(scheduler, 'init_noise_sigma', 1)   # those of flow matching have none
+    latents = noise.to(self.device).repeat(V, 1, 1, 1)
     with evaluating(self.mappers), tqdm(total=len(scheduler.timesteps), disable=not progress) as bar:
         def after(at):
             bar.update()
             if callback: callback(at.step, at.latents.unflatten(0, (V, S)))
         words = self.encode_steps(prompt, scheduler.timesteps, cameras, **options)
-        against = self.encode_steps(negative, scheduler.timesteps, cameras if with_view else None, **options)
+        given = cameras if with_view else None
+        against = (None if self.backbone.distilled else
+                   self.encode_steps(negative, scheduler.timesteps, given, **options) if negative else
+                   repeat(self.backbone.without_prompt(self.encode('', 0))))
         latents = self.sample(latents, scheduler, words, against, guidance, batch_size, after)
     parts = latents.split(max(1, batch_size//(2 if guidance == 1 else 4)))  # a picture takes more than its latent
     return torch.cat([self.decode_latents(part).cpu() for part in parts]).unflatten(0, (V, S))
@@ -580,8 +594,19 @@ def checkpoint_gradients(self: ViewNeTI,
     self.backbone.checkpoint_gradients(on)
     return self
 
+# %% ../nbs/06_models.ipynb #77a623b3
+def need_stable_diffusion(
+    model: ViewNeTI,
+    what: str,  # cannot do without its U-Net and text encoder
+):
+    "Raise `InputError` for another frozen model."
+    if isinstance(model.backbone, StableDiffusion): return
+    raise InputError(f'{what}: found a model of class {type(model.backbone).__name__}, expected Stable Diffusion 1 or '
+                     '2, the only one for which this is known')
+
 # %% ../nbs/06_models.ipynb #a44ec247
 @patch
 def pipeline(self: ViewNeTI): # a `ViewNeTIPipeline`
     "A diffusers pipeline around this model, its learned words included, with DPM-Solver++."
+    need_stable_diffusion(self, 'pipeline')
     return import_module('viewneti.pipeline').ViewNeTIPipeline.from_model(self)  # a later page

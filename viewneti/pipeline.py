@@ -233,6 +233,9 @@ def from_pretrained(cls: ViewNeTIPipeline,
     "Load a pipeline and its learned words; raises `InputError` naming what is missing."
     hub = dict(revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token)
     folder = fetch_model(name_or_path, variant, **hub)
+    if (folder/'text_encoder_2').is_dir():
+        raise InputError(f'{folder}: found several text encoders, expected Stable Diffusion 1 or 2: draw with '
+                         '`ViewNeTI.generate` instead')
     variants = check_parts(folder, variant, given=tuple(options))
     variant = variant if variant in variants.values() else None
     try:

@@ -29,7 +29,7 @@ from .interruptions import explained, only_one
 from .manifold import cameras_at, manifold_figures, manifold_numbers, rig_places
 from .mappers import MapperOutput
 from .metrics import meter_for, meter_name, mse_distances
-from .models import ViewNeTI, starting_noise
+from .models import ViewNeTI, need_stable_diffusion, starting_noise
 from .scenes import Scene, true_pictures
 
 # %% ../nbs/10_steering.ipynb #eca2a72e
@@ -281,8 +281,7 @@ class Steered(nn.Module):
         weights = self.weights(camera[:, 0].round().long().cpu(), t.cpu(), layer.cpu())
         for_word, for_bypass = weights if isinstance(weights, tuple) else (weights, weights)
         mix = lambda x, w: torch.einsum('nk,nkd->nd', w.to(x), x.unflatten(0, (N, K)))
-        word = mix(answer.word, for_word)
-        if self.mapper.normalize: word = F.normalize(word, dim=-1)*self.mapper.reference_norm
+        word = self.mapper.to_length(mix(answer.word, for_word))
         if answer.bypass is None: return MapperOutput(word)
         return MapperOutput(word, mix(F.normalize(answer.bypass, dim=-1), for_bypass))
 
@@ -586,6 +585,7 @@ def recording(
     model: ViewNeTI,
 ):  # gives L lists, with a tensor [B, S, T] for each pass of the U-Net: it sums to one over the words
     "For a while, keep the cross-attention of every layer, mean over heads."
+    need_stable_diffusion(model, 'attention')
     unet, kept, handles = getattr(model.unet, '_orig_mod', model.unet), [[] for _ in range(model.layers)], []
     def watch(attn, into):
         heads, asked = lambda x: x.unflatten(-1, (attn.heads, -1)).transpose(1, 2), []

@@ -217,7 +217,7 @@ def draw_batch(
     at = epoch_order(len(data.pictures), config.seed, start*B, B)
     latents = data.draw(model, config, at, g)
     noise = torch.randn(latents.shape, generator=g).to(latents.device)
-    t = torch.randint(model.scheduler.config.num_train_timesteps, (B,), generator=g)
+    t = model.backbone.draw_timesteps(B, g)
     several = len(data.captions) > 1
     captions = ([data.captions[i] for i in torch.randint(len(data.captions), (B,), generator=g)] if several else
                 data.captions*B)
@@ -228,12 +228,10 @@ def denoise(
     model: ViewNeTI,
     batch: Batch,
 ) -> tuple:          # what the frozen model predicts, with the mappers' words, and what is right: each [B, C, h, w]
-    "Prediction and target of a batch: of the noise or of v, as the scheduler says."
+    "Prediction and target of a batch: of the noise, of v, or of the velocity, as the model says."
     conditioning = model.encode(batch.captions, batch.timesteps, batch.cameras, generator=batch.generator)
-    t, schedule = batch.timesteps.to(batch.latents.device), model.scheduler
-    v = schedule.config.prediction_type == 'v_prediction'
-    target = schedule.get_velocity(batch.latents, batch.noise, t) if v else batch.noise
-    noisy = schedule.add_noise(batch.latents, batch.noise, t)
+    t, frozen = batch.timesteps.to(batch.latents.device), model.backbone
+    target, noisy = (f(batch.latents, batch.noise, t) for f in (frozen.target, frozen.add_noise))
     return model.predict(noisy.to(model.dtype), t, conditioning).float(), target
 
 # %% ../nbs/07_training.ipynb #97306659
