@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/scoring/03_adapters.ipynb #c2d0a1e9
+# %% ../../nbs/scoring/03_adapters.ipynb #c4901f12
 import importlib, math, tempfile
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ..core import InputError, Registry, in_short
 from ..scenes import load_scene
 from .meters import Reading
 
-# %% ../../nbs/scoring/03_adapters.ipynb #97ac58c9
+# %% ../../nbs/scoring/03_adapters.ipynb #f4d4c789
 SIDE = 518   # pixels, 37 patches of 14
 
 def on_square(
@@ -69,7 +69,7 @@ def filled(
         raise InputError(f'{weights}: expected weights for the meter {meter}, found others ({in_short(e, 120)})') from None
     return net.eval().requires_grad_(False)
 
-# %% ../../nbs/scoring/03_adapters.ipynb #f89d84c0
+# %% ../../nbs/scoring/03_adapters.ipynb #ae45d9f4
 def around_peak(
     share: torch.Tensor,  # [360] that add up to one
     peak: int,
@@ -101,7 +101,7 @@ class OrientAnything:
     def read(self, pictures):
         return [orient_reading(self.net(on_square(x)[None, None]).float().reshape(-1)) for x in pictures]
 
-# %% ../../nbs/scoring/03_adapters.ipynb #caa3b94b
+# %% ../../nbs/scoring/03_adapters.ipynb #b3bb4e13
 def vggt_camera(
     numbers: torch.Tensor,  # [9]
     size=(SIDE, SIDE),      # of the picture, (width, height)
@@ -124,7 +124,7 @@ class Vggt:
         tokens, _ = self.net.aggregator(torch.stack([on_square(x) for x in pictures])[None])
         return [vggt_camera(x) for x in self.net.camera_head(tokens)[-1][0].float()]
 
-# %% ../../nbs/scoring/03_adapters.ipynb #f0dc1f8e
+# %% ../../nbs/scoring/03_adapters.ipynb #ef7c77df
 POSING = Registry('part', pose='viewneti.readers.posing:pose_scene', settings='viewneti.readers.posing:PoseSettings')
 
 class Colmap:

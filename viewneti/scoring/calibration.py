@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['calibrate_meter']
 
-# %% ../../nbs/scoring/04_calibration.ipynb #fe3e7801
+# %% ../../nbs/scoring/04_calibration.ipynb #506adb1d
 import hashlib, json, os
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..core import InputError, Registry, read_json, write_json
 from .meters import aligned, find_meter
 from .statistics import circular_mean, interval, share_interval, signed
 
-# %% ../../nbs/scoring/04_calibration.ipynb #43b1e701
+# %% ../../nbs/scoring/04_calibration.ipynb #873caefa
 #: What the embedded world is asked for
 WORLD = Registry('part', held_out='viewneti.embedded.meter:held_out', facts='viewneti.embedded.meter:facts',
                  through='viewneti.embedded.meter:through', autoencoder='viewneti.embedded.meter:load_autoencoder',
@@ -34,10 +35,12 @@ class Known:
     category: np.ndarray     # [N] names
     thing: np.ndarray        # [N] number of the toy
 
+@lru_cache(4)
 def known_pictures(
     n: int,
     seed: str,               # of chance; trainings draw from others
     together: bool = False,  # several views of each toy
+    side: int = 256,         # of such pictures, pixels
 ) -> Known:
     "Renders with their views."
     if not together:
@@ -47,7 +50,7 @@ def known_pictures(
         import random, torch
         rng, names = random.Random(f'held out/{seed}/together'), list(WORLD['categories'])
         some = [WORLD['toy'](rng, names[i % len(names)]) for i in range(max(1, n//VIEWS))]
-        shots = [[WORLD['camera'](rng, (256, 256)) for _ in range(VIEWS)] for _ in some]
+        shots = [[WORLD['camera'](rng, (side, side)) for _ in range(VIEWS)] for _ in some]
         pictures = torch.cat([WORLD['views'](t, cs, 2)[0] for t, cs in zip(some, shots)])
         toys, cameras = [t for t in some for _ in range(VIEWS)], [c for cs in shots for c in cs]
         thing = np.repeat(np.arange(len(some)), VIEWS)
@@ -55,7 +58,7 @@ def known_pictures(
     return Known(pictures, truth['azimuth'].double().numpy(), truth['elevation'].double().numpy(),
                  np.array([t.category for t in toys]), thing)
 
-# %% ../../nbs/scoring/04_calibration.ipynb #68995d48
+# %% ../../nbs/scoring/04_calibration.ipynb #33908fc4
 FLIP = 150.   # degrees: an azimuth that is farther off takes the front for the back
 
 def errors_of(
@@ -105,7 +108,7 @@ def trial(
                                azimuth_median=float(np.median(np.abs(seen))) if len(seen) else None)
     return out | dict(categories=each)
 
-# %% ../../nbs/scoring/04_calibration.ipynb #0fed3752
+# %% ../../nbs/scoring/04_calibration.ipynb #9504e270
 def calibration_file(
     identity: dict,   # of an `Instrument`
 ) -> Path:            # there or not
@@ -122,7 +125,7 @@ def through_model(
     "The same pictures as a model's autoencoder gives them back."
     return replace(known, pictures=WORLD['through'](WORLD['autoencoder']('' if model == 'tiny' else model), known.pictures))
 
-# %% ../../nbs/scoring/04_calibration.ipynb #4767fd2b
+# %% ../../nbs/scoring/04_calibration.ipynb #3335a1e8
 def read_known(
     instrument,   # of `find_meter`
     known: Known,
@@ -136,7 +139,7 @@ def read_known(
         for i, r in zip(at, aligned(cameras, known.azimuth[at], known.elevation[at])): out[i] = r
     return out
 
-# %% ../../nbs/scoring/04_calibration.ipynb #c0b132f6
+# %% ../../nbs/scoring/04_calibration.ipynb #ee94a36d
 def calibrate_meter(
     meter,                  # what `find_meter` takes
     pictures: int = 400,    # how many renders
@@ -155,7 +158,7 @@ def calibrate_meter(
     write_json(calibration_file(found['meter']), found)
     return json.loads(json.dumps(found))
 
-# %% ../../nbs/scoring/04_calibration.ipynb #bde7bf68
+# %% ../../nbs/scoring/04_calibration.ipynb #9d46a45c
 QUICKLY = 200   # renders, the first time that a meter of ours is used
 
 def find_calibration(
@@ -170,7 +173,7 @@ def find_calibration(
         raise InputError(f"{path}: expected the calibration of {mine}, found one of {found.get('meter')}")
     return found
 
-# %% ../../nbs/scoring/04_calibration.ipynb #58b18f35
+# %% ../../nbs/scoring/04_calibration.ipynb #97234cc6
 def remarks(
     calibration,   # of `find_calibration`
 ) -> list:         # of sentences
