@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/scoring/03_adapters.ipynb #c4901f12
+# %% ../../nbs/scoring/03_adapters.ipynb #dde12ff1
 import importlib, math, tempfile
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ..core import InputError, Registry, in_short
 from ..scenes import load_scene
 from .meters import Reading
 
-# %% ../../nbs/scoring/03_adapters.ipynb #f4d4c789
+# %% ../../nbs/scoring/03_adapters.ipynb #d85de775
 SIDE = 518   # pixels, 37 patches of 14
 
 def on_square(
@@ -55,7 +55,8 @@ def checkpoint(
             from safetensors.torch import load_file
             return load_file(weights)
         found = torch.load(weights, map_location='cpu', weights_only=True)
-    except Exception as e: raise InputError(f'{weights}: expected a checkpoint, found a file that cannot be read ({in_short(e, 80)})') from None
+    except Exception as e: raise InputError(f'{weights}: expected a checkpoint, found a file that cannot be read '
+                                            f'({in_short(e, 80)})') from None
     return found.get('state_dict', found)
 
 def filled(
@@ -66,10 +67,11 @@ def filled(
     "A network with the weights of a checkpoint."
     try: net.load_state_dict(checkpoint(weights, meter))
     except (RuntimeError, TypeError, AttributeError) as e:
-        raise InputError(f'{weights}: expected weights for the meter {meter}, found others ({in_short(e, 120)})') from None
+        raise InputError(f'{weights}: expected weights for the meter {meter}, found others '
+                         f'({in_short(e, 120)})') from None
     return net.eval().requires_grad_(False)
 
-# %% ../../nbs/scoring/03_adapters.ipynb #ae45d9f4
+# %% ../../nbs/scoring/03_adapters.ipynb #0f7308ab
 def around_peak(
     share: torch.Tensor,  # [360] that add up to one
     peak: int,
@@ -95,13 +97,14 @@ class OrientAnything:
     "The object's orientation by Orient-Anything V2 (NeurIPS 2025)."
     def __init__(self, weights: str = '', # the authors' checkpoint
                 ):
-        make = need('vision_tower:VGGT_OriAny_Ref', 'orient_anything', 'https://github.com/SpatialVision/Orient-Anything-V2')
+        make = need('vision_tower:VGGT_OriAny_Ref', 'orient_anything',
+                    'https://github.com/SpatialVision/Orient-Anything-V2')
         self.net = filled(make(out_dim=900, dtype=torch.bfloat16, nopretrain=True), weights, 'orient_anything')
     @torch.no_grad()
     def read(self, pictures):
         return [orient_reading(self.net(on_square(x)[None, None]).float().reshape(-1)) for x in pictures]
 
-# %% ../../nbs/scoring/03_adapters.ipynb #b3bb4e13
+# %% ../../nbs/scoring/03_adapters.ipynb #9275fe60
 def vggt_camera(
     numbers: torch.Tensor,  # [9]
     size=(SIDE, SIDE),      # of the picture, (width, height)
@@ -124,7 +127,7 @@ class Vggt:
         tokens, _ = self.net.aggregator(torch.stack([on_square(x) for x in pictures])[None])
         return [vggt_camera(x) for x in self.net.camera_head(tokens)[-1][0].float()]
 
-# %% ../../nbs/scoring/03_adapters.ipynb #ef7c77df
+# %% ../../nbs/scoring/03_adapters.ipynb #7dc3e9dd
 POSING = Registry('part', pose='viewneti.readers.posing:pose_scene', settings='viewneti.readers.posing:PoseSettings')
 
 class Colmap:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/scoring/00_angles.ipynb #5b4ec4f7
+# %% ../../nbs/scoring/00_angles.ipynb #e7ca047a
 import csv, json, math
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ..core import PALETTE, STYLE, InputError, quoted, read_text
 from ..cli import closest
 from ..scenes import PICTURE_TYPES, natural_order, open_picture
 
-# %% ../../nbs/scoring/00_angles.ipynb #e7eeaf6c
+# %% ../../nbs/scoring/00_angles.ipynb #f2645b5f
 #: The object's own sides, and the azimuth, in our count, of a camera that sees each
 SIDES = dict(front=0., left=90., back=180., right=270.)
 #: The way in which the camera walks, seen from above, as the azimuth grows
@@ -40,7 +40,7 @@ class Convention:
     def azimuths(self, x): return (SIDES[self.zero] + DIRECTIONS[self.direction]*np.asarray(x, float)) % 360
     def elevations(self, x): return np.asarray(x, float) if self.elevation == 'horizon' else 90 - np.asarray(x, float)
 
-# %% ../../nbs/scoring/00_angles.ipynb #e4822373
+# %% ../../nbs/scoring/00_angles.ipynb #3dbad6f0
 def plot_convention(
     convention: Convention,
     ax=None,  # polar axes; new ones otherwise
@@ -51,20 +51,20 @@ def plot_convention(
         with plt.rc_context(STYLE): ax = plt.figure(figsize=(3.4, 3.4)).add_subplot(projection='polar')
     given = np.arange(0, 360, 45)
     ours = np.radians(convention.azimuths(given))
-    ax.plot(ours, np.ones(8), 'o', color=PALETTE['blue'])
-    for a, text in zip(ours, given): ax.text(a, 1.28, f'{text}°', ha='center', va='center')
+    ax.plot(ours, np.full(8, 1.15), 'o', color=PALETTE['blue'])
+    for a, text in zip(ours, given): ax.text(a, 1.45, f'{text}°', ha='center', va='center')
     bend = f'arc3,rad={.25*DIRECTIONS[convention.direction]}'
-    ax.annotate('', (ours[1], 1.), (ours[0], 1.),
+    ax.annotate('', (ours[1], 1.15), (ours[0], 1.15),
                 arrowprops=dict(arrowstyle='->', color=PALETTE['blue'], shrinkA=6, shrinkB=6, connectionstyle=bend))
     body = np.radians([150, 210, 330, 0, 30, 150])
     ax.fill(body, [.42, .42, .42, .62, .42, .42], color=PALETTE['orange'], alpha=.8)
     for side, at in SIDES.items(): ax.text(math.radians(at), .8, side, ha='center', va='center', fontsize=8)
-    ax.set(rmax=1.45, rticks=[], xticks=[])
+    ax.set(rmax=1.6, rticks=[], xticks=[])
     ax.spines['polar'].set_visible(False)
     ax.set_title(f'0 sees the {convention.zero}, {convention.direction}', fontsize=9)
     return ax
 
-# %% ../../nbs/scoring/00_angles.ipynb #27ae527a
+# %% ../../nbs/scoring/00_angles.ipynb #105ac15a
 NUMBERS = ('azimuth', 'elevation', 'radius')
 #: What a list may say about a picture
 COLUMNS = ('file', *NUMBERS, 'category', 'prompt', 'object')
@@ -82,7 +82,7 @@ def csv_rows(
         rows.append((where, dict(zip(head, (x.strip() for x in line)))))
     return rows
 
-# %% ../../nbs/scoring/00_angles.ipynb #cb6d1241
+# %% ../../nbs/scoring/00_angles.ipynb #3cf07de4
 def oribench_row(
     number: int,   # of the case
     case: dict,
@@ -91,13 +91,15 @@ def oribench_row(
     "A case of ORIBENCH-Single as a line of a list."
     try:
         angles = np.asarray(case['orientations'], float).reshape(-1, 3)
-        if len(angles) != 1: raise InputError(f'{where}: expected one object, as in ORIBENCH-Single, found {len(angles)}')
+        if len(angles) != 1: raise InputError(f'{where}: expected one object, as in ORIBENCH-Single, found '
+                                              f'{len(angles)}')
         azimuth, polar, _ = angles[0].tolist()
         return dict(file=f'prompt_{number}.png', azimuth=azimuth, elevation=polar-90, prompt=case['prompts'],
                     category=case['phrases'][0])
     except (KeyError, IndexError, TypeError, ValueError) as e:
         if isinstance(e, InputError): raise
-        raise InputError(f'{where}: expected prompts, orientations and phrases of ORIBENCH, found {quoted(case)}') from None
+        raise InputError(f'{where}: expected prompts, orientations and phrases of ORIBENCH, found '
+                         f'{quoted(case)}') from None
 
 def json_rows(
     path,
@@ -111,7 +113,7 @@ def json_rows(
     named = [(f'{path}: entry {i}', x) for i, x in enumerate(found)]
     return [(w, oribench_row(i, x, w) if 'orientations' in x else x) for i, (w, x) in enumerate(named)]
 
-# %% ../../nbs/scoring/00_angles.ipynb #d8dc6224
+# %% ../../nbs/scoring/00_angles.ipynb #8c776f29
 def number(
     value,       # as the file has it
     where: str,  # for the message
@@ -134,7 +136,7 @@ def like_radians(
     both = np.concatenate([azimuth, known])
     return bool(within and np.ptp(azimuth) > 1 and (both != both.round()).any())
 
-# %% ../../nbs/scoring/00_angles.ipynb #07ab7101
+# %% ../../nbs/scoring/00_angles.ipynb #5b28c34c
 @dataclass(frozen=True)
 class Asked:
     "What was asked for, picture by picture, in the list's own count."
@@ -161,7 +163,7 @@ def check_columns(
         for name in ('file', 'azimuth'):
             if row.get(name) in (None, ''): raise InputError(f'{where}: expected a value for {name}, found none')
 
-# %% ../../nbs/scoring/00_angles.ipynb #c0eae9df
+# %% ../../nbs/scoring/00_angles.ipynb #28f7dd55
 def check_angles(
     path,
     azimuth: np.ndarray, elevation: np.ndarray,   # [N] each
@@ -206,7 +208,7 @@ def read_asked(
     texts = tuple({k: str(r.get(k) or '') for k in COLUMNS if k not in NUMBERS} for _, r in rows)
     return Asked(texts, azimuth, elevation, radius)
 
-# %% ../../nbs/scoring/00_angles.ipynb #2be415aa
+# %% ../../nbs/scoring/00_angles.ipynb #acc9b28a
 def pictures_in(
     folder,
 ) -> list:   # names, with the folders that they are in; `InputError` where there is no such folder
@@ -234,16 +236,18 @@ def match_pictures(
     absent, known = [f for f in files if f not in set(there)], set(files)
     extra = [f for f in there if f not in known]
     if len(absent) == len(files):
-        raise InputError(f'{folder}: expected the pictures of the list, found none of its {len(files)}, such as {files[0]}')
+        raise InputError(f'{folder}: expected the pictures of the list, found none of its {len(files)}, such as '
+                         f'{files[0]}')
     if absent and not partial:
-        raise InputError(f'{folder}: expected the {len(files)} pictures of the list, found {len(absent)} of them missing '
+        raise InputError(f'{folder}: expected the {len(files)} pictures of the list, found {len(absent)} of '
+                         'them missing '
                          f'({named_few(absent)}); --partial true scores the others')
     if extra and not partial:
         raise InputError(f'{folder}: expected the pictures of the list alone, found {len(extra)} that it does not name '
                          f'({named_few(extra)}); --partial true leaves them out')
     return asked.only([i for i, f in enumerate(files) if f not in set(absent)])
 
-# %% ../../nbs/scoring/00_angles.ipynb #d22379f7
+# %% ../../nbs/scoring/00_angles.ipynb #c7abf616
 def load_pictures(
     folder,
     files: list,   # names in it

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['calibrate_meter']
 
-# %% ../../nbs/scoring/04_calibration.ipynb #506adb1d
+# %% ../../nbs/scoring/04_calibration.ipynb #402ff340
 import hashlib, json, os
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +18,7 @@ from ..core import InputError, Registry, read_json, write_json
 from .meters import aligned, find_meter
 from .statistics import circular_mean, interval, share_interval, signed
 
-# %% ../../nbs/scoring/04_calibration.ipynb #873caefa
+# %% ../../nbs/scoring/04_calibration.ipynb #74cdd8fc
 #: What the embedded world is asked for
 WORLD = Registry('part', held_out='viewneti.embedded.meter:held_out', facts='viewneti.embedded.meter:facts',
                  through='viewneti.embedded.meter:through', autoencoder='viewneti.embedded.meter:load_autoencoder',
@@ -44,8 +44,10 @@ def known_pictures(
 ) -> Known:
     "Renders with their views."
     if not together:
-        toys, cameras, pictures = WORLD['held_out'](n, seed)
-        thing = np.arange(n)
+        toys, cameras, pictures = WORLD['held_out'](max(n, 200), seed)
+        some = np.linspace(0, len(toys)-1, n).round().astype(int)      # of all categories, however few they are
+        toys, cameras, pictures, thing = [toys[i] for i in some], [cameras[i]
+                                                                   for i in some], pictures[some], np.arange(n)
     else:
         import random, torch
         rng, names = random.Random(f'held out/{seed}/together'), list(WORLD['categories'])
@@ -58,7 +60,7 @@ def known_pictures(
     return Known(pictures, truth['azimuth'].double().numpy(), truth['elevation'].double().numpy(),
                  np.array([t.category for t in toys]), thing)
 
-# %% ../../nbs/scoring/04_calibration.ipynb #33908fc4
+# %% ../../nbs/scoring/04_calibration.ipynb #5156b37b
 FLIP = 150.   # degrees: an azimuth that is farther off takes the front for the back
 
 def errors_of(
@@ -91,24 +93,27 @@ def trial(
     azimuth, elevation = off[kept], high[kept & np.isfinite(high)]
     flips = np.abs(azimuth) > FLIP
     out |= dict(azimuth_median=float(np.median(np.abs(azimuth))), azimuth_90=float(np.quantile(np.abs(azimuth), .9)),
-                azimuth_bias=float(circular_mean(azimuth)), azimuth_bias_interval=interval(azimuth, circular_mean, circular=True),
-                flips=float(flips.mean()), flips_interval=share_interval(flips),
-                azimuth_within_50=coverage(off, [r.azimuth_error for r in readings]),
+                azimuth_bias=float(circular_mean(azimuth)),
+                azimuth_bias_interval=interval(azimuth, circular_mean, circular=True), flips=float(flips.mean()),
+                flips_interval=share_interval(flips), azimuth_within_50=coverage(off,
+                                                                                 [r.azimuth_error for r in readings]),
                 azimuth_within_90=coverage(off, [r.azimuth_90 for r in readings]))
     if len(elevation):
-        out |= dict(elevation_median=float(np.median(np.abs(elevation))), elevation_90=float(np.quantile(np.abs(elevation), .9)),
-                    elevation_bias=float(elevation.mean()), elevation_bias_interval=interval(elevation),
+        out |= dict(elevation_median=float(np.median(np.abs(elevation))),
+                    elevation_90=float(np.quantile(np.abs(elevation), .9)), elevation_bias=float(elevation.mean()),
+                    elevation_bias_interval=interval(elevation),
                     elevation_within_50=coverage(high, [r.elevation_error for r in readings]),
                     elevation_within_90=coverage(high, [r.elevation_90 for r in readings]))
     each = {}
     for name in sorted(set(known.category)):
         mine = known.category == name
         seen = off[mine & kept]
-        each[str(name)] = dict(refused=float(1-kept[mine].mean()), flips=float((np.abs(seen) > FLIP).mean()) if len(seen) else None,
+        each[str(name)] = dict(refused=float(1 - kept[mine].mean()), flips=float(
+            (np.abs(seen) > FLIP).mean()) if len(seen) else None,
                                azimuth_median=float(np.median(np.abs(seen))) if len(seen) else None)
     return out | dict(categories=each)
 
-# %% ../../nbs/scoring/04_calibration.ipynb #9504e270
+# %% ../../nbs/scoring/04_calibration.ipynb #9d5ec60f
 def calibration_file(
     identity: dict,   # of an `Instrument`
 ) -> Path:            # there or not
@@ -123,9 +128,10 @@ def through_model(
     model: str,   # a folder with vae/; 'tiny': the embedded model that ships
 ) -> Known:       # `InputError` where there is no such model
     "The same pictures as a model's autoencoder gives them back."
-    return replace(known, pictures=WORLD['through'](WORLD['autoencoder']('' if model == 'tiny' else model), known.pictures))
+    return replace(known, pictures=WORLD['through'](WORLD['autoencoder']('' if model == 'tiny' else model),
+                                                    known.pictures))
 
-# %% ../../nbs/scoring/04_calibration.ipynb #3335a1e8
+# %% ../../nbs/scoring/04_calibration.ipynb #a5d6a604
 def read_known(
     instrument,   # of `find_meter`
     known: Known,
@@ -139,7 +145,7 @@ def read_known(
         for i, r in zip(at, aligned(cameras, known.azimuth[at], known.elevation[at])): out[i] = r
     return out
 
-# %% ../../nbs/scoring/04_calibration.ipynb #ee94a36d
+# %% ../../nbs/scoring/04_calibration.ipynb #1acafb42
 def calibrate_meter(
     meter,                  # what `find_meter` takes
     pictures: int = 400,    # how many renders
@@ -154,11 +160,12 @@ def calibrate_meter(
     soft = through_model(known, model) if model else None
     trials = dict(exact=trial(known, read_known(instrument, known)))
     if soft is not None: trials[f'through {model}'] = trial(soft, read_known(instrument, soft))
-    found = dict(meter=instrument.identity(), relative=instrument.relative, pictures=len(known.azimuth), seed=seed, trials=trials)
+    found = dict(meter=instrument.identity(), relative=instrument.relative, pictures=len(known.azimuth), seed=seed,
+                 trials=trials)
     write_json(calibration_file(found['meter']), found)
     return json.loads(json.dumps(found))
 
-# %% ../../nbs/scoring/04_calibration.ipynb #9d46a45c
+# %% ../../nbs/scoring/04_calibration.ipynb #b7449def
 QUICKLY = 200   # renders, the first time that a meter of ours is used
 
 def find_calibration(
@@ -173,22 +180,26 @@ def find_calibration(
         raise InputError(f"{path}: expected the calibration of {mine}, found one of {found.get('meter')}")
     return found
 
-# %% ../../nbs/scoring/04_calibration.ipynb #97234cc6
+# %% ../../nbs/scoring/04_calibration.ipynb #da706b26
 def remarks(
     calibration,   # of `find_calibration`
 ) -> list:         # of sentences
     "What is remarkable about a meter."
     if calibration is None:
-        return ['This meter was never calibrated: how far off it is itself is not known (viewneti meter calibrate NAME).']
+        return [('This meter was never calibrated: how far off it is itself is not known (viewneti meter '
+                 'calibrate NAME).')]
     said = []
     for kind, t in calibration['trials'].items():
-        where, fits = ('exact renders' if kind == 'exact' else f'renders {kind}'), ' fitted to each other' if calibration['relative'] else ''
+        where, fits = ('exact renders' if kind == 'exact' else
+                       f'renders {kind}'), ' fitted to each other' if calibration['relative'] else ''
         if 'azimuth_median' not in t: said.append(f'Of {where} the meter read none.'); continue
-        said.append(f"On {t['pictures']} {where} of toys{fits} its azimuth is {t['azimuth_median']:.1f} degrees off at the median, "
+        said.append(f"On {t['pictures']} {where} of toys{fits} its azimuth is {t['azimuth_median']:.1f} degrees off "
+                    "at the median, "
                     f"{t['azimuth_90']:.1f} or less in nine of ten, and it refuses {t['refused']:.0%}.")
         ends = t['flips_interval']
         if ends[0] is not None and ends[0] > .02:
-            said.append(f"It takes the front for the back in {t['flips']:.0%} of {where}: no score by it is better than that.")
+            said.append(f"It takes the front for the back in {t['flips']:.0%} of {where}: no score by it is better "
+                        "than that.")
         for level, key in ((50, 'azimuth_within_50'), (90, 'azimuth_within_90')):
             share = t.get(key)
             if share is not None and abs(share-level/100) > .15:

@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/scoring/07_commands.ipynb #6ed30bf5
+# %% ../../nbs/scoring/07_commands.ipynb #2f5f24e9
 import shlex
 from dataclasses import asdict, dataclass
 from typing import Optional
 
 from ..cli import UserError, command, table
 
-# %% ../../nbs/scoring/07_commands.ipynb #e6f31b8e
+# %% ../../nbs/scoring/07_commands.ipynb #fbe692d2
 @dataclass
 class ScoreOptions:
     "Whose pictures, and how their list counts."
     pictures: str = ''          # their folder
-    asked: str = ''             # the list of what was asked: CSV or JSON with file, azimuth, elevation; or ORIBENCH's JSON
-    meter: str = 'first'        # what reads them: first, second, orient_anything, vggt, colmap, a package's, or module:function
+    asked: str = ''  # the list of what was asked: CSV or JSON with file, azimuth, elevation; or ORIBENCH's JSON
+    meter: str = 'first'  # what reads them: first, second, orient_anything, vggt, colmap, or module:function
     weights: str = ''           # file of the meter's weights, where it needs one
     azimuth_zero: str = 'front'  # the object's own side that is seen at azimuth 0: front, left, back or right
     azimuth_direction: str = 'counterclockwise'  # of the camera as azimuths grow, seen from above; or clockwise
@@ -31,7 +31,8 @@ class ScoreOptions:
 @command(ScoreOptions, 'pictures')
 def score(options: ScoreOptions):
     "Measure in degrees how well pictures show the views that were asked for."
-    if not options.asked: raise UserError('asked: expected the list of what was asked for, such as cameras.csv, found nothing')
+    if not options.asked: raise UserError('asked: expected the list of what was asked for, such as cameras.csv, '
+                                          'found nothing')
     from viewneti.scoring.score import score_pictures, score_rows
     told = asdict(options) | {k: getattr(options, k) or None for k in ('folder', 'calibration')}
     found = score_pictures(**told)
@@ -40,7 +41,7 @@ def score(options: ScoreOptions):
     page, rows, numbers = found['files']
     print(f'\nLook at {page}\nPicture by picture: {rows}\nFor programs: {numbers}')
 
-# %% ../../nbs/scoring/07_commands.ipynb #eba66a06
+# %% ../../nbs/scoring/07_commands.ipynb #5050a919
 @dataclass
 class CalibrateOptions:
     "Which meter, and on what."
@@ -50,10 +51,12 @@ class CalibrateOptions:
     pictures: int = 400         # how many renders
     file: str = ''              # a copy of the result, JSON; it is kept in any case
 
-TRIED = dict(azimuth_median='azimuth error, median', azimuth_90='azimuth error of nine in ten, at most', azimuth_bias='azimuth bias',
-             elevation_median='elevation error, median', elevation_90='elevation error of nine in ten, at most', elevation_bias='elevation bias',
+TRIED = dict(azimuth_median='azimuth error, median', azimuth_90='azimuth error of nine in ten, at most',
+             azimuth_bias='azimuth bias', elevation_median='elevation error, median',
+             elevation_90='elevation error of nine in ten, at most', elevation_bias='elevation bias',
              flips='front for back', refused='refused', azimuth_within_50='azimuths within its intervals of 50 %',
-             azimuth_within_90='azimuths within its intervals of 90 %', elevation_within_50='elevations within its intervals of 50 %',
+             azimuth_within_90='azimuths within its intervals of 90 %',
+             elevation_within_50='elevations within its intervals of 50 %',
              elevation_within_90='elevations within its intervals of 90 %')
 
 @command(CalibrateOptions, 'name')
@@ -63,7 +66,9 @@ def calibrate(options: CalibrateOptions):
     from viewneti.scoring.calibration import calibrate_meter, calibration_file, remarks
     found = calibrate_meter(options.name, options.pictures, options.model, options.weights)
     trials = found['trials']
-    print(table([[title, *(t.get(k) for t in trials.values())] for k, title in TRIED.items()], ['degrees, and shares', *trials]))
+    print(
+        table([[title, *(t.get(k) for t in trials.values())] for k, title in TRIED.items()],
+              ['degrees, and shares', *trials]))
     each = sorted({c for t in trials.values() for c in t.get('categories', ())})
     cells = lambda t, c: [t.get('categories', {}).get(c, {}).get(k) for k in ('azimuth_median', 'flips', 'refused')]
     print(table([[c, *(x for t in trials.values() for x in cells(t, c))] for c in each],

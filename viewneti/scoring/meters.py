@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Reading', 'find_meter']
 
-# %% ../../nbs/scoring/02_meters.ipynb #d156cfba
+# %% ../../nbs/scoring/02_meters.ipynb #69f4b46b
 import hashlib, importlib.metadata, inspect, math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..cli import closest
 from ..core import InputError, Registry, in_short
 from .statistics import signed, view_between
 
-# %% ../../nbs/scoring/02_meters.ipynb #9b5caa56
+# %% ../../nbs/scoring/02_meters.ipynb #30fdd86a
 @dataclass(frozen=True)
 class Reading:
     "What a meter says about a picture. Angles in degrees; nan: the meter does not say."
@@ -35,7 +35,7 @@ class Reading:
     @property
     def refused(self): return self.recognised < .5 or not math.isfinite(self.azimuth)
 
-# %% ../../nbs/scoring/02_meters.ipynb #086f77d3
+# %% ../../nbs/scoring/02_meters.ipynb #f18c41d2
 FIELDS = ('elevation', 'radius', 'azimuth_error', 'azimuth_90', 'elevation_error', 'elevation_90', 'recognised')
 
 def as_reading(
@@ -54,7 +54,7 @@ def as_reading(
     azimuth = getattr(found, 'view', found.azimuth)      # against the object, where it says so
     return Reading(azimuth, **{k: getattr(found, k) for k in FIELDS if hasattr(found, k)})
 
-# %% ../../nbs/scoring/02_meters.ipynb #e24f4aa4
+# %% ../../nbs/scoring/02_meters.ipynb #4b3c194e
 def asked_directions(azimuth, elevation): # [N] degrees each -> [N, 3]
     a, e = np.radians(azimuth), np.radians(np.nan_to_num(elevation))
     return np.stack([np.cos(e)*np.cos(a), np.cos(e)*np.sin(a), np.sin(e)], -1)
@@ -75,10 +75,12 @@ def aligned(
     if (radius < 1e-9).any(): return out
     turn, _ = Rotation.align_vectors(asked_directions(azimuth, elevation)[known], away/radius[:, None])
     for i, (x, y, z), r in zip(known, turn.apply(away/radius[:, None]), radius):
-        out[i] = Reading(math.degrees(math.atan2(y, x)) % 360, math.degrees(math.asin(max(-1., min(1., z)))), float(r), recognised=1.)
+        out[i] = Reading(
+            math.degrees(math.atan2(y, x)) % 360, math.degrees(math.asin(max(-1., min(1., z)))), float(r),
+            recognised=1.)
     return out
 
-# %% ../../nbs/scoring/02_meters.ipynb #a3ee74c5
+# %% ../../nbs/scoring/02_meters.ipynb #753d5802
 #: Parts of the embedded world that a meter of it needs
 EMBEDDED = Registry('part', read='viewneti.embedded.meter:read', load='viewneti.embedded.meter:load_meter')
 
@@ -91,7 +93,8 @@ def squares(
         if x.shape[-1] != x.shape[-2]:
             raise InputError(f'picture: expected a square one for the meters of the embedded world, found '
                              f'{x.shape[-1]}x{x.shape[-2]} pixels')
-    small = lambda x: x if x.shape[-1] == size else F.interpolate(x[None], (size, size), mode='bilinear', antialias=True)[0]
+    small = lambda x: x if x.shape[-1] == size else F.interpolate(x[None],
+                                                                  (size, size), mode='bilinear', antialias=True)[0]
     return torch.stack([small(x) for x in pictures]).clamp(0, 1)
 
 class Network:
@@ -115,7 +118,7 @@ class Second(Network):
     "The embedded world's second meter, of another architecture and from another seed."
     def __init__(self, weights: str = ''): super().__init__('second', weights)
 
-# %% ../../nbs/scoring/02_meters.ipynb #d3b22234
+# %% ../../nbs/scoring/02_meters.ipynb #d9755f61
 #: Meters that read folders of pictures; `METERS` and entry points have more
 INSTRUMENTS = Registry('meter', first='viewneti.scoring.meters:First', second='viewneti.scoring.meters:Second',
                        orient_anything='viewneti.scoring.adapters:OrientAnything',
@@ -135,12 +138,13 @@ def look_up(
     brought = entry_points()
     if name not in brought and ':' not in name:
         known = [*INSTRUMENTS, *(k for k in METERS if k not in INSTRUMENTS), *brought]
-        raise InputError(f"meter: expected one of {', '.join(known)}, or module:function, found {name!r}{closest(name, known)}")
+        raise InputError(f"meter: expected one of {', '.join(known)}, or module:function, found "
+                         f"{name!r}{closest(name, known)}")
     try: return brought[name].load() if name in brought else resolve_name(name)
     except Exception as e:    # a module runs when it is loaded: anything may happen
         raise InputError(f'meter {name}: it cannot be loaded ({type(e).__name__}: {in_short(e)})') from None
 
-# %% ../../nbs/scoring/02_meters.ipynb #8de4557c
+# %% ../../nbs/scoring/02_meters.ipynb #58ec3c8c
 class Instrument:
     "A meter, however it is written: `read` gives one reading for each picture."
     def __init__(self,
@@ -151,12 +155,14 @@ class Instrument:
         self.name = name
         if inspect.isclass(thing):
             takes = 'weights' in inspect.signature(thing).parameters
-            if weights and not takes: raise InputError(f'weights: expected none for the meter {name}, found {weights!r}')
+            if weights and not takes: raise InputError(f'weights: expected none for the meter {name}, found '
+                                                       f'{weights!r}')
             thing = thing(weights=weights) if takes else thing()
         elif weights: raise InputError(f'weights: expected none for the meter {name}, found {weights!r}')
         self.thing, self.weights = thing, weights
         if not (callable(thing) or hasattr(thing, 'read') or hasattr(thing, 'poses')):
-            raise InputError(f'meter {name}: expected a function, or an object with read or poses, found {type(thing).__name__}')
+            raise InputError(f'meter {name}: expected a function, or an object with read or poses, found '
+                             f'{type(thing).__name__}')
 
     relative = property(lambda self: hasattr(self.thing, 'poses'), doc='whether it compares pictures of one thing')
     quick = property(lambda self: getattr(self.thing, 'quick', False), doc='whether a calibration takes seconds')
@@ -175,7 +181,7 @@ class Instrument:
         weights = self.thing.sha256() if hasattr(self.thing, 'sha256') else self.weights
         return dict(name=self.name, source=f'{kind.__module__}:{kind.__qualname__}', weights=weights or None)
 
-# %% ../../nbs/scoring/02_meters.ipynb #bb9ca9f5
+# %% ../../nbs/scoring/02_meters.ipynb #b365475d
 def find_meter(
     name,               # of a meter, 'module:function', or the function, class or object itself
     weights: str = '',  # file or folder, for meters that take them

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/scoring/06_published.ipynb #36fd275f
+# %% ../../nbs/scoring/06_published.ipynb #568cc40a
 import csv
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from ..core import Registry
 
-# %% ../../nbs/scoring/06_published.ipynb #0734a566
+# %% ../../nbs/scoring/06_published.ipynb #9d0fe814
 @dataclass(frozen=True)
 class Published:
     "A number from a paper. None, or '': the paper, as far as it was read, does not say."
@@ -40,10 +40,12 @@ def published() -> tuple:   # of `Published`
     "The table that comes with the package."
     text = (files('viewneti')/'assets'/'published.csv').read_text(encoding='utf-8')
     number = lambda v, kind: kind(v) if v else None
-    return tuple(Published(**row | dict(value=float(row['value'])) | {k: number(row[k], int) for k in ('views', 'scans', 'test_views')})
-                 for row in csv.DictReader(text.splitlines()))
+    return tuple(
+        Published(**row | dict(value=float(row['value']))
+                  | {k: number(row[k], int) for k in ('views', 'scans', 'test_views')})
+        for row in csv.DictReader(text.splitlines()))
 
-# %% ../../nbs/scoring/06_published.ipynb #a06e676d
+# %% ../../nbs/scoring/06_published.ipynb #1df9d963
 #: What is known of a data set
 DTU = Registry('list', test='viewneti.readers.dtu:DTU_TEST_SCANS')
 ESSENTIAL = ('views', 'scans', 'test_views', 'size', 'masked')
@@ -55,10 +57,11 @@ def as_published(
     "How a run was measured, in the words of the table."
     size = row.get('size')
     ours = {f'scan{n}' for n in DTU['test']}
-    return dict(data='DTU' if scans <= ours else 'other', views=row['views'], scans=len(scans), test_views=row['counted'],
+    return dict(data='DTU' if scans <= ours else 'other', views=row['views'], scans=len(scans),
+                test_views=row['counted'],
                 size='x'.join(map(str, size)) if isinstance(size, (list, tuple)) else str(size or ''),
-                masked={'given': 'yes', 'none': 'no'}.get(row.get('masks'), str(row.get('masks'))), background=row.get('background') or '',
-                lpips='vgg', average='mean')
+                masked={'given': 'yes', 'none': 'no'}.get(row.get('masks'), str(row.get('masks'))),
+                background=row.get('background') or '', lpips='vgg', average='mean')
 
 def differences(
     number: Published,
@@ -68,12 +71,14 @@ def differences(
     apart, silent = [], []
     for k, here in mine.items():
         there = getattr(number, k)
-        if k in ('lpips', 'background') and not (number.metric == 'lpips' or k == 'background' and number.masked == 'yes'): continue
+        matters = number.metric == 'lpips' or k == 'background' and number.masked == 'yes'
+        if k in ('lpips', 'background') and not matters:
+            continue
         if there in (None, ''): silent.append(k.replace('_', ' '))
         elif str(there) != str(here): apart.append(f"{k.replace('_', ' ')} {there}, here {here}")
     return apart, silent
 
-# %% ../../nbs/scoring/06_published.ipynb #2ea823ba
+# %% ../../nbs/scoring/06_published.ipynb #58297e7a
 def beside(
     rows: list,            # of `summarize`
     table=None,            # of `Published`; None: the package's
@@ -82,7 +87,10 @@ def beside(
     means, table = [r for r in rows if r['scan'] is None], [p for p in (table or published()) if p.data == 'DTU']
     lines, apart = [], {}
     for r in means:
-        scans = {x['scan'] for x in rows if x['scan'] is not None and all(str(x.get(k)) == str(r.get(k)) for k in ('views', 'step', 'count', 'mode', 'masks', 'protocol'))}
+        scans = {
+            x['scan'] for x in rows if x['scan'] is not None and all(
+                str(x.get(k)) == str(r.get(k)) for k in ('views', 'step', 'count', 'mode', 'masks', 'protocol'))
+        }
         mine = as_published(r, scans)
         if not scans or mine['data'] != 'DTU': continue
         for p in table:
@@ -92,11 +100,13 @@ def beside(
             differ += [f"{k.replace('_', ' ')} not said" for k in blank]
             if differ: apart.setdefault((p.paper, '; '.join(differ)), []).append(p.method)
             elif r.get(p.metric) is not None:
-                lines.append(f"| {r['views']} | {r['seed']} | {p.metric} | {r[p.metric]:.4g} | {p.value:g} | {p.method} | {p.paper}, {p.place}; {p.note} | {', '.join(silent) or 'nothing'} |")
+                lines.append(f"| {r['views']} | {r['seed']} | {p.metric} | {r[p.metric]:.4g} | {p.value:g} | "
+                             f"{p.method} | {p.paper}, {p.place}; {p.note} | {', '.join(silent) or 'nothing'} |")
     if not lines and not apart: return ''
     text = '\n## Published figures\n\n'
     if lines:
-        text += ('Where protocols agree. Never averaged with ours.\n\n| training views | seed | score | ours | published | method | where | the paper does not say |\n'
+        text += (('Where protocols agree. Never averaged with ours.\n\n| training views | seed | score | ours | '
+                  'published | method | where | the paper does not say |\n')
                  + '| ---: '*8 + '|\n' + '\n'.join(dict.fromkeys(lines)) + '\n')
     for (paper, why), methods in apart.items():
         text += f"\nNot beside these runs: {', '.join(dict.fromkeys(methods))} ({paper}): {why}.\n"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['score_pictures']
 
-# %% ../../nbs/scoring/05_score.ipynb #b5b6d9b7
+# %% ../../nbs/scoring/05_score.ipynb #bc53fc06
 import base64, csv, html, io, json, math
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +20,7 @@ from .calibration import FLIP, errors_of, find_calibration, remarks
 from .meters import Reading, aligned, find_meter
 from .statistics import circular_mean, interval, share_interval, signed, view_between
 
-# %% ../../nbs/scoring/05_score.ipynb #a9efdfda
+# %% ../../nbs/scoring/05_score.ipynb #76cf243e
 def take_readings(
     instrument,          # of `find_meter`
     pictures: list,      # of [3, H, W] in [0, 1]
@@ -36,10 +36,11 @@ def take_readings(
     out = [None]*len(things)
     for thing in np.unique(things):
         at = np.flatnonzero(things == thing)
-        for i, r in zip(at, aligned(instrument.thing.poses([pictures[i] for i in at]), azimuth[at], elevation[at])): out[i] = r
+        for i, r in zip(at, aligned(instrument.thing.poses([pictures[i] for i in at]), azimuth[at], elevation[at])):
+            out[i] = r
     return out
 
-# %% ../../nbs/scoring/05_score.ipynb #b19e9562
+# %% ../../nbs/scoring/05_score.ipynb #0643ed4d
 WITHIN = (15., 22.5, 30.)   # degrees
 STATISTICS = dict(median=np.median, mean=np.mean)
 
@@ -54,8 +55,11 @@ def plain_numbers(
     errors = dict(azimuth=np.abs(off[kept]))
     if np.isfinite(high[kept]).all():
         seen = np.array([r.elevation for r in readings], float)[kept]
-        errors |= dict(elevation=np.abs(high[kept]),
-                       view=view_between(np.asarray(azimuth)[kept], np.asarray(elevation)[kept], np.asarray(azimuth)[kept]+off[kept], seen))
+        errors |= dict(
+            elevation=np.abs(high[kept]), view=view_between(
+                np.asarray(azimuth)[kept],
+                np.asarray(elevation)[kept],
+                np.asarray(azimuth)[kept] + off[kept], seen))
     for name, e in errors.items(): out |= {f'{name}_{k}': (k, e) for k in STATISTICS}
     for name in ('azimuth', 'view'):
         if name in errors: out |= {f'{name}_within_{w:g}': ('share', errors[name] <= w) for w in WITHIN}
@@ -65,11 +69,12 @@ def plain_numbers(
     if 'elevation' in errors: out['elevation_bias'] = ('mean', high[kept])
     return out
 
+# %% ../../nbs/scoring/05_score.ipynb #50789a1c
 def average(kind, values): # -> float
     "One number of many."
     return float({'share': np.mean, 'bias': circular_mean}.get(kind, STATISTICS.get(kind))(values))
 
-# %% ../../nbs/scoring/05_score.ipynb #61960836
+# %% ../../nbs/scoring/05_score.ipynb #d2274040
 def by_chance(
     azimuth, elevation,   # [N] degrees, asked
     readings: list,
@@ -81,9 +86,11 @@ def by_chance(
     if len(readings) < 2: return found
     for _ in range(draws):
         order = rng.permutation(len(readings))
-        for k, v in plain_numbers(azimuth, elevation, [readings[i] for i in order]).items(): found.setdefault(k, []).append(average(*v))
+        for k, v in plain_numbers(azimuth, elevation, [readings[i] for i in order]).items():
+            found.setdefault(k, []).append(average(*v))
     return {k: float(np.mean(v)) for k, v in found.items()}
 
+# %% ../../nbs/scoring/05_score.ipynb #3079bca2
 def score_numbers(
     azimuth, elevation,   # [N] degrees, asked, in our count
     readings: list,       # of `Reading`
@@ -101,12 +108,17 @@ def score_numbers(
                          chance=None if name.endswith('bias') else chance.get(name))
     return out
 
-# %% ../../nbs/scoring/05_score.ipynb #7b6c674d
+# %% ../../nbs/scoring/05_score.ipynb #895b6037
+def degrees(x): # -> str
+    "An angle in a sentence."
+    return f'{x:.0f} degrees' if x >= 10 else f'{x:.1f} degrees'
+
+# %% ../../nbs/scoring/05_score.ipynb #b57c46cf
 def other_conventions(
     asked: Asked,            # in the list's own count
     convention: Convention,  # which was used
     readings: list,
-) -> list:                   # of (option in words, its median error, the present one), best first; [] where none is better
+) -> list:                   # of (zero, direction, median error, the present one), best first; [] if none is better
     "Ways to count under which the pictures would be much nearer to what was asked."
     kept = np.array([not r.refused for r in readings])
     seen = np.array([r.azimuth for r in readings], float)
@@ -121,6 +133,7 @@ def other_conventions(
     best = min(found, default=None)
     return [(z, d, e, float(np.median(now))) for e, z, d in sorted(found) if e <= best[0]+1]
 
+# %% ../../nbs/scoring/05_score.ipynb #fb138a1b
 def convention_notes(
     asked: Asked,
     convention: Convention,
@@ -130,9 +143,11 @@ def convention_notes(
     said, found = [], other_conventions(asked, convention, readings)
     for zero, direction, error, now in found[:2]:
         ways, options = [], []
-        if direction != convention.direction: ways.append('azimuth ran the other way'); options.append(f'--azimuth_direction {direction}')
+        if direction != convention.direction:
+            ways.append('azimuth ran the other way'); options.append(f'--azimuth_direction {direction}')
         if zero != convention.zero: ways.append(f'azimuth 0 saw the {zero}'); options.append(f'--azimuth_zero {zero}')
-        said.append(f"Errors of azimuth would be {error:.0f} degrees and not {now:.0f} if {' and '.join(ways)} ({' '.join(options)}).")
+        said.append(f"Errors of azimuth would be {degrees(error)} and not {now:.0f} if {' and '.join(ways)} "
+                    f"({' '.join(options)}).")
     seen = np.array([r.elevation for r in readings if not r.refused], float)
     given = asked.elevation[[not r.refused for r in readings]]
     if len(seen) >= 4 and np.isfinite(seen).all() and np.isfinite(given).all():
@@ -140,16 +155,18 @@ def convention_notes(
         a, b = (np.abs(seen-c.elevations(given)) for c in (convention, other))
         low, _ = interval(a-b, np.mean, level=.999) if np.ptp(a-b) else (float((a-b).mean()),)*2
         if np.median(b) < np.median(a)/2 and low > 1:
-            said.append(f'Errors of elevation would be {np.median(b):.0f} degrees and not {np.median(a):.0f} if elevations were '
+            said.append(f'Errors of elevation would be {degrees(np.median(b))} and not {np.median(a):.0f} if '
+                        'elevations were '
                         f'counted from the {other.elevation} (--elevation_zero {other.elevation}).')
     return said
 
-# %% ../../nbs/scoring/05_score.ipynb #53884ca3
+# %% ../../nbs/scoring/05_score.ipynb #d83f95a5
 OCTANTS = ('front', 'front left', 'left', 'back left', 'back', 'back right', 'right', 'front right')
 
 def octant(azimuth): # degrees -> [N] number in `OCTANTS`
     return (np.floor((np.asarray(azimuth, float) + 22.5)/45) % 8).astype(int)
 
+# %% ../../nbs/scoring/05_score.ipynb #335273ab
 def confusion(
     azimuth,          # [N] degrees, asked
     readings: list,
@@ -159,6 +176,7 @@ def confusion(
     for a, r in zip(octant(azimuth), readings): out[a, 8 if r.refused else octant(r.azimuth)] += 1
     return out.tolist()
 
+# %% ../../nbs/scoring/05_score.ipynb #da943e6e
 def polar_figure(azimuth, readings):
     "Asked, as the angle; off by how much, as the distance from the circle."
     import matplotlib.pyplot as plt
@@ -171,10 +189,12 @@ def polar_figure(azimuth, readings):
     for a, s in zip(asked, seen): ax.plot([a, s], [1, .72], color=PALETTE['grey'], lw=.5, alpha=.6)
     ax.plot(asked, np.ones(len(asked)), 'o', ms=4, color=PALETTE['blue'], label='asked (outer ring)')
     ax.plot(seen, np.full(len(seen), .72), 'o', ms=4, color=PALETTE['orange'], label='seen (inner ring)')
-    ax.set(rmin=0, rmax=1.08, rticks=[], xticks=np.radians(np.arange(0, 360, 90)), xticklabels=['front', 'left', 'back', 'right'])
-    ax.legend(loc='center', fontsize=8, frameon=False)
+    ax.set(rmin=0, rmax=1.08, rticks=[], xticks=np.radians(np.arange(0, 360, 90)),
+           xticklabels=['front', 'left', 'back', 'right'])
+    ax.legend(loc='upper center', bbox_to_anchor=(.5, -.08), ncols=2, fontsize=9, frameon=False)
     return fig
 
+# %% ../../nbs/scoring/05_score.ipynb #ed962201
 def error_figure(azimuth, readings):
     "Signed errors of azimuth along the circle."
     import matplotlib.pyplot as plt
@@ -186,12 +206,16 @@ def error_figure(azimuth, readings):
            xlabel='azimuth asked, degrees', ylabel='seen minus asked, degrees')
     return fig
 
-# %% ../../nbs/scoring/05_score.ipynb #50591431
-TITLES = dict(azimuth_median='azimuth error, median', azimuth_mean='azimuth error, mean', elevation_median='elevation error, median',
-              elevation_mean='elevation error, mean', view_median='view direction error, median', view_mean='view direction error, mean',
-              **{f'{n}_within_{w:g}': f"{dict(azimuth='azimuth', view='view direction')[n]} within {w:g} degrees" for n in ('azimuth', 'view') for w in WITHIN},
-              missed_or_refused='azimuth off by more than 22.5 degrees, or refused', flips='flips, front for back (over 150 degrees)',
-              azimuth_bias='azimuth bias', elevation_bias='elevation bias', refused='refused by the meter')
+# %% ../../nbs/scoring/05_score.ipynb #23563cf1
+TITLES = dict(
+    azimuth_median='azimuth error, median', azimuth_mean='azimuth error, mean',
+    elevation_median='elevation error, median', elevation_mean='elevation error, mean',
+    view_median='view direction error, median', view_mean='view direction error, mean', **{
+        f'{n}_within_{w:g}': (f"{dict(azimuth='azimuth', view='view direction')[n]} within "
+                              f"{w:g} degrees") for n in ('azimuth', 'view') for w in WITHIN
+    }, missed_or_refused='azimuth off by more than 22.5 degrees, or refused',
+    flips='flips, front for back (over 150 degrees)', azimuth_bias='azimuth bias', elevation_bias='elevation bias',
+    refused='refused by the meter')
 
 def shown(
     name: str,   # a key of `TITLES`
@@ -202,13 +226,17 @@ def shown(
     share = 'within' in name or name in ('missed_or_refused', 'flips', 'refused')
     return f'{100*x:.0f} %' if share else f'{x:+.1f}°' if 'bias' in name else f'{x:.1f}°'
 
+# %% ../../nbs/scoring/05_score.ipynb #56af7bd3
 def score_rows(
     numbers: dict,   # of `score_numbers`
 ) -> list:           # of title, value, interval, chance
     "The table."
     span = lambda k, n: 'n/a' if n['low'] is None else f"{shown(k, n['low'])} to {shown(k, n['high'])}"
-    return [[TITLES[k], shown(k, numbers[k]['value']), span(k, numbers[k]), shown(k, numbers[k]['chance'])] for k in TITLES if k in numbers]
+    return [[TITLES[k], shown(k, numbers[k]['value']),
+             span(k, numbers[k]),
+             shown(k, numbers[k]['chance'])] for k in TITLES if k in numbers]
 
+# %% ../../nbs/scoring/05_score.ipynb #f32e90e8
 def score_notes(
     asked: Asked, convention: Convention, readings: list, numbers: dict, instrument, calibration,
 ) -> list:   # of sentences
@@ -216,21 +244,27 @@ def score_notes(
     said, n = [], len(readings)
     if n == 1: said.append('One picture: there are no intervals, and no chance to compare with.')
     share = numbers['refused']['value']
-    if share == 1: said.append(f'The meter {instrument.name} recognises none of the {n} pictures: nothing can be said about their views.')
+    if share == 1: said.append(f'The meter {instrument.name} recognises none of the {n} pictures: nothing can be said '
+                               'about their views.')
     elif share > .5:
-        said.append(f'The meter {instrument.name} refuses {share:.0%} of the pictures: they are hardly what it knows, and the errors of the '
+        said.append(f'The meter {instrument.name} refuses {share:.0%} of the pictures: they are hardly what it knows, '
+                    'and the errors of the '
                     'others say little.')
-    if instrument.relative: said.append('The meter compares pictures: views are measured against each other, not against the front.')
+    if instrument.relative: said.append('The meter compares pictures: views are measured against each other, not '
+                                        'against the front.')
     said += convention_notes(asked, convention, readings)
     found = numbers.get('azimuth_median')
-    if found and found['low'] is not None and found['chance'] is not None and found['low'] <= found['chance'] <= found['high']:
+    known = found and None not in (found['low'], found['chance'])
+    if known and found['low'] <= found['chance'] <= found['high']:
         said.append('The azimuth is no nearer to what was asked than chance.')
     return said + remarks(calibration)
 
-# %% ../../nbs/scoring/05_score.ipynb #c927c1f0
-CSS = """:root { color-scheme: light dark } body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+# %% ../../nbs/scoring/05_score.ipynb #0fca2974
+CSS = """:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse } td, th { padding: .2rem .7rem; border-bottom: 1px solid #8884; text-align: left }
-td.n { text-align: right; font-variant-numeric: tabular-nums } div { overflow-x: auto } figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top }
+td.n { text-align: right; font-variant-numeric: tabular-nums } div { overflow-x: auto }
+figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top }
 img { max-width: 100%; background: white } li { margin: .3rem 0 }"""
 
 def embedded_figure(fig, alt, words): # -> HTML; the figure is closed
@@ -240,11 +274,13 @@ def embedded_figure(fig, alt, words): # -> HTML; the figure is closed
     fig.savefig(file, format='png', dpi=100, bbox_inches='tight')
     plt.close(fig)
     data = base64.b64encode(file.getvalue()).decode()
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(alt)}"><figcaption>{html.escape(words)}</figcaption></figure>'
+    return (f'<figure><img src="data:image/png;base64,{data}" '
+            f'alt="{html.escape(alt)}"><figcaption>{html.escape(words)}</figcaption></figure>')
 
 def html_table(head, rows): # texts -> HTML
     "A table of texts; the first column names the row."
-    line = lambda cells: '<tr>' + ''.join(f'<td{" class=n" if i else ""}>{html.escape(str(c))}</td>' for i, c in enumerate(cells)) + '</tr>'
+    line = lambda cells: '<tr>' + ''.join(f'<td{" class=n" if i else ""}>{html.escape(str(c))}</td>'
+                                          for i, c in enumerate(cells)) + '</tr>'
     return ('<div><table><thead><tr>' + ''.join(f'<th>{html.escape(h)}</th>' for h in head) + '</tr></thead><tbody>'
             + '\n'.join(map(line, rows)) + '</tbody></table></div>')
 
@@ -254,12 +290,14 @@ def score_page(
 ) -> str:            # HTML
     "A score as a page."
     e, meter = html.escape, score['meter']
-    sides = html_table(['asked \\ seen', *OCTANTS, 'refused'], [[OCTANTS[i], *row] for i, row in enumerate(score['octants'])])
+    sides = html_table(['asked \\ seen', *OCTANTS, 'refused'],
+                       [[OCTANTS[i], *row] for i, row in enumerate(score['octants'])])
     c = score['convention']
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>View control of {e(score['title'])}</title><style>{CSS}</style></head><body><h1>View control of {e(score['title'])}</h1>
+<title>View control of {e(score['title'])}</title><style>{CSS}</style></head><body>
+<h1>View control of {e(score['title'])}</h1>
 <p>{score['pictures']} pictures, read by the meter <b>{e(meter['name'])}</b> ({e(meter['source'])}).
 Azimuth 0 of the list sees the {e(c['zero'])}, and azimuths run {e(c['direction'])} seen from above.</p>
 <ul>{''.join(f'<li>{e(n)}</li>' for n in score['notes'])}</ul>
@@ -269,17 +307,21 @@ Azimuth 0 of the list sees the {e(c['zero'])}, and azimuths run {e(c['direction'
 <p>Rows of all pictures: pictures.csv. For programs: score.json.</p></body></html>
 """
 
-# %% ../../nbs/scoring/05_score.ipynb #23e5a3f0
+# %% ../../nbs/scoring/05_score.ipynb #ec9ad740
 def picture_rows(asked, azimuth, elevation, readings): # -> list of dicts, one a picture
     "What was asked and what was seen, picture by picture."
     kept, off, high = errors_of(readings, azimuth, elevation)
-    view = view_between(azimuth, elevation, np.array([r.azimuth for r in readings], float), np.array([r.elevation for r in readings], float))
+    view = view_between(azimuth, elevation, np.array([r.azimuth for r in readings], float),
+                        np.array([r.elevation for r in readings], float))
     told = lambda x: '' if not math.isfinite(x) else round(float(x), 4)
-    return [dict(r, azimuth=told(asked.azimuth[i]), elevation=told(asked.elevation[i]), azimuth_from_front=told(azimuth[i]),
-                 seen_azimuth=told(s.azimuth), seen_elevation=told(s.elevation), seen_radius=told(s.radius), azimuth_error=told(off[i]),
-                 elevation_error=told(high[i]), view_error=told(view[i] if kept[i] else math.nan), recognised=told(s.recognised),
-                 meter_50=told(s.azimuth_error), meter_90=told(s.azimuth_90), refused=int(not kept[i]))
-            for i, (r, s) in enumerate(zip(asked.rows, readings))]
+    return [
+        dict(r, azimuth=told(asked.azimuth[i]), elevation=told(asked.elevation[i]), azimuth_from_front=told(azimuth[i]),
+             seen_azimuth=told(s.azimuth), seen_elevation=told(s.elevation), seen_radius=told(s.radius),
+             azimuth_error=told(off[i]), elevation_error=told(high[i]),
+             view_error=told(view[i] if kept[i] else math.nan), recognised=told(s.recognised),
+             meter_50=told(s.azimuth_error), meter_90=told(s.azimuth_90), refused=int(not kept[i]))
+        for i, (r, s) in enumerate(zip(asked.rows, readings))
+    ]
 
 def write_score(
     folder,          # made if it does not exist
@@ -297,7 +339,7 @@ def write_score(
     with write_whole(folder/'index.html') as part: part.write_text(score_page(score, figures), encoding='utf-8')
     return [folder/n for n in ('index.html', 'pictures.csv', 'score.json')]
 
-# %% ../../nbs/scoring/05_score.ipynb #e71d5c6c
+# %% ../../nbs/scoring/05_score.ipynb #c160df2a
 def score_pictures(
     pictures,                 # their folder
     asked,                    # the list: a CSV or JSON file
@@ -320,12 +362,19 @@ def score_pictures(
     things = np.array([r['object'] for r in listed.rows])
     levels = [things] if (things != '').all() and len(set(things)) < len(things) else []
     numbers, tried = score_numbers(azimuth, elevation, readings, levels), find_calibration(instrument, calibration)
-    root = Path(pictures).resolve()
+    root = Path(pictures) if Path(pictures).name else Path(pictures).resolve()
     score = dict(title=root.name, pictures=len(readings), meter=instrument.identity(), convention=asdict(convention),
-                 numbers=numbers, octants=confusion(azimuth, readings), calibration=tried, intervals='objects, then pictures' if levels else 'pictures',
+                 numbers=numbers, octants=confusion(azimuth, readings), calibration=tried,
+                 intervals='objects, then pictures' if levels else 'pictures',
                  notes=score_notes(listed, convention, readings, numbers, instrument, tried))
-    figures = [embedded_figure(plot_convention(convention).figure, 'How the list counts azimuths', 'How the list counts azimuths'),
-               embedded_figure(polar_figure(azimuth, readings), 'Asked and seen azimuths', 'Azimuths asked, and seen, from above'),
-               embedded_figure(error_figure(azimuth, readings), 'Errors along the circle', 'Errors along the circle; dotted: 22.5 degrees')]
-    files = write_score(folder or root.with_name(f'{root.name}-score'), score, picture_rows(listed, azimuth, elevation, readings), figures)
+    figures = [
+        embedded_figure(
+            plot_convention(convention).figure, 'How the list counts azimuths', 'How the list counts azimuths'),
+        embedded_figure(polar_figure(azimuth, readings), 'Asked and seen azimuths',
+                        'Azimuths asked, and seen, from above'),
+        embedded_figure(error_figure(azimuth, readings), 'Errors along the circle',
+                        'Errors along the circle; dotted: 22.5 degrees')
+    ]
+    files = write_score(folder or root.with_name(f'{root.name}-score'), score,
+                        picture_rows(listed, azimuth, elevation, readings), figures)
     return score | dict(files=[str(f) for f in files])

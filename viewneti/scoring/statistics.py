@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/scoring/01_statistics.ipynb #b72f529c
+# %% ../../nbs/scoring/01_statistics.ipynb #e990ea40
 import math
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from scipy import stats
 
 from ..core import InputError
 
-# %% ../../nbs/scoring/01_statistics.ipynb #85f8c247
+# %% ../../nbs/scoring/01_statistics.ipynb #acf595bd
 def signed(
     degrees,   # a number or an array
 ):             # the same between -180 and 180
@@ -39,7 +39,7 @@ def circular_mean(
     "The mean direction."
     return signed(stats.circmean(degrees, high=180, low=-180, axis=axis))
 
-# %% ../../nbs/scoring/01_statistics.ipynb #0c10175c
+# %% ../../nbs/scoring/01_statistics.ipynb #0af84d4a
 def resample(
     n: int,                     # rows
     levels: list,               # arrays [n] of labels, from the widest on; []: rows know nothing of each other
@@ -51,10 +51,11 @@ def resample(
         if deep == len(levels): return rows[rng.integers(len(rows), size=len(rows))]
         labels = levels[deep][rows]
         names = np.unique(labels)
-        return np.concatenate([inside(rows[labels == x], deep+1) for x in names[rng.integers(len(names), size=len(names))]])
+        return np.concatenate(
+            [inside(rows[labels == x], deep + 1) for x in names[rng.integers(len(names), size=len(names))]])
     return inside(np.arange(n), 0)
 
-# %% ../../nbs/scoring/01_statistics.ipynb #152fd69a
+# %% ../../nbs/scoring/01_statistics.ipynb #41e49dd6
 def interval(
     values,                   # [N], one for each picture
     statistic: Callable = np.mean,  # of an array along `axis`
@@ -79,7 +80,7 @@ def interval(
         ends = found.confidence_interval
     return tuple(float(x + (middle if circular else 0)) for x in ends)
 
-# %% ../../nbs/scoring/01_statistics.ipynb #33862877
+# %% ../../nbs/scoring/01_statistics.ipynb #29d1f8ac
 def share_interval(
     hits,         # [N] bool
     levels=(),    # as for `interval`
@@ -90,7 +91,7 @@ def share_interval(
     ends = stats.binomtest(int(np.sum(hits)), len(hits)).proportion_ci(level, method='wilson')
     return float(ends.low), float(ends.high)
 
-# %% ../../nbs/scoring/01_statistics.ipynb #1c9ed316
+# %% ../../nbs/scoring/01_statistics.ipynb #bc74b1bc
 def difference(
     a: dict,        # what was asked -> error of one method
     b: dict,        # the same of the other; `InputError` where it has other views
