@@ -7,9 +7,9 @@ __all__ = []
 
 # %% ../../nbs/scoring/00_angles.ipynb #e7ca047a
 import csv, json, math
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 
 import numpy as np
 
@@ -74,12 +74,15 @@ def csv_rows(
 ) -> list:   # of (where it stands, dict of texts); `InputError` where a line has too many or too few values
     "The lines of a CSV file."
     reader, rows = csv.reader(read_text(path).splitlines()), []
-    head = [h.strip() for h in next(reader, [])]
-    for line in reader:
-        where = f'{path}: line {reader.line_num}'
+    try: head, *lines = [(reader.line_num, [x.strip() for x in line]) for line in reader] or [(1, [])]
+    except csv.Error as e: raise InputError(f'{path}: line {reader.line_num}: not readable as CSV ({e})') from None
+    head = head[1]
+    if len(set(head)) < len(head): raise InputError(f'{path}: expected each column once, found {quoted(head)}')
+    for at, line in lines:
+        where = f'{path}: line {at}'
         if not any(line): continue
         if len(line) != len(head): raise InputError(f'{where}: expected {len(head)} values, found {len(line)}')
-        rows.append((where, dict(zip(head, (x.strip() for x in line)))))
+        rows.append((where, dict(zip(head, line))))
     return rows
 
 # %% ../../nbs/scoring/00_angles.ipynb #3cf07de4
@@ -96,7 +99,7 @@ def oribench_row(
         azimuth, polar, _ = angles[0].tolist()
         return dict(file=f'prompt_{number}.png', azimuth=azimuth, elevation=polar-90, prompt=case['prompts'],
                     category=case['phrases'][0])
-    except (KeyError, IndexError, TypeError, ValueError) as e:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as e:
         if isinstance(e, InputError): raise
         raise InputError(f'{where}: expected prompts, orientations and phrases of ORIBENCH, found '
                          f'{quoted(case)}') from None
@@ -122,7 +125,7 @@ def number(
     "A number of the list."
     if value is None or value == '': return math.nan
     try: x = float(value) if not isinstance(value, bool) else math.inf
-    except (TypeError, ValueError): x = math.inf
+    except (TypeError, ValueError, OverflowError): x = math.inf
     if not math.isfinite(x): raise InputError(f'{where}: {name}', value, 'a finite number')
     return x
 
@@ -160,6 +163,8 @@ def check_columns(
             if name not in COLUMNS:
                 raise InputError(f"{where.rpartition(':')[0]}: expected the columns {', '.join(COLUMNS)}, found "
                                  f'{quoted(name)}{closest(name, list(COLUMNS))}')
+        for name in set(COLUMNS) - set(NUMBERS):
+            if not isinstance(row.get(name), (str, NoneType)): raise InputError(f'{where}: {name}', row[name], 'text')
         for name in ('file', 'azimuth'):
             if row.get(name) in (None, ''): raise InputError(f'{where}: expected a value for {name}, found none')
 

@@ -165,21 +165,6 @@ def calibrate_meter(
     write_json(calibration_file(found['meter']), found)
     return json.loads(json.dumps(found))
 
-# %% ../../nbs/scoring/04_calibration.ipynb #b7449def
-QUICKLY = 200   # renders, the first time that a meter of ours is used
-
-def find_calibration(
-    instrument,  # of `find_meter`
-    file=None,   # written by `viewneti meter calibrate`; None: the one that is kept, if there is one
-):               # what `calibrate_meter` returned, or None; `InputError` where the file is of another meter
-    "The calibration of a meter; one of ours is calibrated when it is first used."
-    path = Path(file) if file else calibration_file(instrument.identity())
-    if not file and not path.is_file(): return calibrate_meter(instrument, QUICKLY) if instrument.quick else None
-    found, mine = read_json(path), json.loads(json.dumps(instrument.identity()))
-    if found.get('meter') != mine or not isinstance(found.get('trials'), dict):
-        raise InputError(f"{path}: expected the calibration of {mine}, found one of {found.get('meter')}")
-    return found
-
 # %% ../../nbs/scoring/04_calibration.ipynb #da706b26
 def remarks(
     calibration,   # of `find_calibration`
@@ -205,3 +190,25 @@ def remarks(
             if share is not None and abs(share-level/100) > .15:
                 said.append(f'Its own intervals of {level} % hold {share:.0%} of the truth on {where}.')
     return said
+
+# %% ../../nbs/scoring/04_calibration.ipynb #b7449def
+QUICKLY = 200   # renders, the first time that a meter of ours is used
+
+def find_calibration(
+    instrument,  # of `find_meter`
+    file=None,   # written by `viewneti meter calibrate`; None: the one that is kept, if there is one
+):               # what `calibrate_meter` returned, or None; `InputError` where the file is of another meter
+    "The calibration of a meter; one of ours is calibrated when it is first used."
+    path = Path(file) if file else calibration_file(instrument.identity())
+    if not file and not path.is_file(): return calibrate_meter(instrument, QUICKLY) if instrument.quick else None
+    found, mine = read_json(path), json.loads(json.dumps(instrument.identity()))
+    if found.get('meter') != mine:
+        raise InputError(f"{path}: expected the calibration of {mine}, found one of {found.get('meter')}")
+    return checked(found, path)
+
+def checked(found, path): # what `calibrate_meter` wrote; `InputError` where it is something else
+    "A calibration that can be told."
+    try: told = bool(remarks(found)) and isinstance(found['pictures'], int)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError): told = False
+    if not told: raise InputError(f'{path}: expected what `viewneti meter calibrate` writes, found something else')
+    return found
