@@ -57,8 +57,8 @@ def as_published(
     "How a run was measured, in the words of the table."
     size = row.get('size')
     ours = {f'scan{n}' for n in DTU['test']}
-    return dict(data='DTU' if scans <= ours else 'other', views=row['views'], scans=len(scans),
-                test_views=row['counted'],
+    return dict(data='DTU' if scans <= ours else 'other', views=row.get('views'), scans=len(scans),
+                test_views=row.get('counted'),
                 size='x'.join(map(str, size)) if isinstance(size, (list, tuple)) else str(size or ''),
                 masked={'given': 'yes', 'none': 'no'}.get(row.get('masks'), str(row.get('masks'))),
                 background=row.get('background') or '', lpips='vgg', average='mean')
@@ -94,13 +94,13 @@ def beside(
         mine = as_published(r, scans)
         if not scans or mine['data'] != 'DTU': continue
         for p in table:
-            if p.views != r['views']: continue
+            if p.views != r.get('views'): continue
             differ, silent = differences(p, mine)
             blank = [k for k in ESSENTIAL if getattr(p, k) in (None, '')]
             differ += [f"{k.replace('_', ' ')} not said" for k in blank]
             if differ: apart.setdefault((p.paper, '; '.join(differ)), []).append(p.method)
             elif r.get(p.metric) is not None:
-                lines.append(f"| {r['views']} | {r['seed']} | {p.metric} | {r[p.metric]:.4g} | {p.value:g} | "
+                lines.append(f"| {r.get('views')} | {r.get('seed')} | {p.metric} | {r[p.metric]:.4g} | {p.value:g} | "
                              f"{p.method} | {p.paper}, {p.place}; {p.note} | {', '.join(silent) or 'nothing'} |")
     if not lines and not apart: return ''
     text = '\n## Published figures\n\n'
