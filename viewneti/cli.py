@@ -229,10 +229,12 @@ COMMANDS = {
     'check dtu': 'viewneti.readers.commands:check_dtu', 'check parity': 'viewneti.original.commands:check_parity',
     'scene inspect': 'viewneti.readers.commands:inspect', 'scene pose': 'viewneti.readers.commands:pose',
     'export': 'viewneti.sharing.commands:export', 'push': 'viewneti.sharing.commands:push',
-    'pull': 'viewneti.sharing.commands:pull'}
+    'pull': 'viewneti.sharing.commands:pull',
+    'score': 'viewneti.scoring.commands:score', 'meter calibrate': 'viewneti.scoring.commands:calibrate'}
 #: Groups whose commands stand in different places
 GROUPS = dict(check='Look before a long run; nothing is changed.',
-              scene='Pictures of your own: what is wrong with a scene, and where its cameras stood.')
+              scene='Pictures of your own: what is wrong with a scene, and where its cameras stood.',
+              meter='What reads views off pictures: how far off it is itself.')
 #: Commands that understand another program's words too: 'module:name' of a function of words, which gives options,
 #: or None where the words are ours
 TRANSLATORS = dict(train='viewneti.original.commands:train_options',

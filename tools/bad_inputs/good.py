@@ -22,6 +22,8 @@ from viewneti.mappers import Mapper
 from viewneti.models import ViewNeTI
 from viewneti.world import toys
 
+from .lists import good_lists
+
 
 def good_data(top):
     "A scene of the embedded world with a few pictures; the same as COLMAP and nerfstudio give it; loose pictures."
@@ -153,4 +155,4 @@ def good_rest(top):
 def make_good(top):
     "All good files, in an empty folder."
     os.chdir(top)
-    for make in (good_data, good_run, good_original, good_rest): make(top)
+    for make in (good_data, good_run, good_original, good_rest, good_lists): make(top)
