@@ -14,16 +14,29 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, SchedulerMixin, StableDiffusionPipeline, UNet2DConditionModel
 from fastcore.basics import patch
 from huggingface_hub import hf_hub_download, snapshot_download
+from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
-from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.utils import logging as transformers_logging
 
 from .core import InputError, Registry, in_short, quoted, read_json
+from .imports import preload
 from .injection import ClipText, cross_attention_names, install_layer_attention
+
+preload('diffusers.models.autoencoders.autoencoder_kl', 'diffusers.models.unets.unet_2d_condition',
+        'diffusers.schedulers.scheduling_ddim', 'transformers.models.clip.modeling_clip',
+        'transformers.models.clip.tokenization_clip', 'transformers.modeling_layers')
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers, SchedulerMixin
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.models.clip.modeling_clip import CLIPTextModel
+from transformers.models.clip.tokenization_clip import CLIPTokenizer
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+preload(*(f'diffusers:{known.name}' for known in KarrasDiffusionSchedulers))  # each looks for all others
 
 # %% ../nbs/05_backbones.ipynb #21e7213b
 class Backbone(ABC):
@@ -192,11 +205,13 @@ def check_parts(
 # %% ../nbs/05_backbones.ipynb #1c430f4f
 @contextmanager
 def quiet_loading():
-    "Without transformers' bars, for a while."
-    before = transformers_logging.is_progress_bar_enabled()
+    "Without transformers' bars, and without drawing first weights of embeddings that the file's replace, for a while."
+    before, draw = transformers_logging.is_progress_bar_enabled(), nn.Embedding.reset_parameters
     transformers_logging.disable_progress_bar()
+    nn.Embedding.reset_parameters = lambda self: None  # without a memory yet, it would load torch's compiler
     try: yield
     finally:
+        nn.Embedding.reset_parameters = draw
         if before: transformers_logging.enable_progress_bar()
 
 # %% ../nbs/05_backbones.ipynb #baa1eb33
@@ -352,6 +367,7 @@ def download(cls: StableDiffusion,
     **hub,  # `revision`, `cache_dir`, `local_files_only`, `token`, as in diffusers
 ) -> Path:  # folder in the local cache
     "Fetch the five parts, in one variant."
+    from diffusers import StableDiffusionPipeline   # loads a hundred modules
     none = dict(safety_checker=None, feature_extractor=None)
     return Path(StableDiffusionPipeline.download(name, variant=variant, **none, **hub))
 

@@ -11,9 +11,13 @@ __all__ = ['ENCODINGS', 'METERS', 'Camera', 'orbit', 'spherical', 'read_projecti
 import math, os
 from dataclasses import dataclass
 from pathlib import Path
-import numpy as np, roma, scipy.linalg, torch
+import numpy as np, scipy.linalg, torch
 from fastcore.basics import patch
 from .core import PALETTE, InputError, Registry, quoted
+from .imports import preload
+
+preload('roma')
+import roma
 
 # %% ../nbs/01_cameras.ipynb #23fc7346
 def to_array(x, # anything that numpy can turn into numbers

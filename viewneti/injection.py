@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention_processor import Attention
 from torch import nn
 
 from .core import InputError
+from .imports import preload
+
+preload('diffusers.models.attention_processor')
+from diffusers.models.attention_processor import Attention
 
 # %% ../nbs/04_injection.ipynb #ee8eac7d
 def text_parts(

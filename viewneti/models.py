@@ -14,17 +14,21 @@ from itertools import repeat
 from pathlib import Path
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, SchedulerMixin
 from fastcore.basics import patch
 from torch import nn
 from tqdm.auto import tqdm
-from transformers import AddedToken, PreTrainedTokenizerBase
 
 from .backbones import DEFAULT_MODEL, Backbone, StableDiffusion, check_device, load_backbone
 from .cameras import Camera, Encoding
 from .core import InputError, quoted, read_json, write_json
+from .imports import preload
 from .injection import Concept, inject
 from .mappers import MAPPERS, load_mapper, save_mapper
+
+preload('diffusers.schedulers.scheduling_dpmsolver_multistep')
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from transformers.tokenization_utils_base import AddedToken, PreTrainedTokenizerBase
 
 # %% ../nbs/06_models.ipynb #6e64c99d
 class Mappers(nn.ModuleDict):
