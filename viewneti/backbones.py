@@ -279,7 +279,8 @@ class StableDiffusion(Backbone):
     def norm(self, hidden): return ClipText(self.text_encoder).norm(hidden)
 
     def predict(self, latents, timesteps, conditioning):
-        return self.unet(latents, timesteps, encoder_hidden_states=conditioning).sample
+        words = conditioning.unbind(1) if conditioning.requires_grad else conditioning
+        return self.unet(latents, timesteps, encoder_hidden_states=words).sample
 
     def latent_distribution(self, pictures):
         scale, shift = self.latent_scale

@@ -7,10 +7,8 @@ __all__ = ['WORDS', 'COMMANDS', 'GROUPS', 'TRANSLATORS', 'cell', 'table', 'UserE
            'main']
 
 # %% ../nbs/12_cli.ipynb #53672e10
-import contextlib, difflib, errno, functools, inspect, io, os, platform, re, shlex, statistics, sys, tokenize, typing
-import warnings
+import contextlib, difflib, errno, functools, inspect, io, os, re, shlex, sys, tokenize, typing, warnings
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
 from types import NoneType
@@ -241,7 +239,8 @@ def build_app(
 ) -> App:
     "The program, without anything that it does."
     about = 'Learn view tokens for frozen text-to-image models, and measure how well they control the camera.'
-    app = App('viewneti', help=about, help_format='plaintext', version=lambda: f"viewneti {version('viewneti')}",
+    version = lambda: f"viewneti {resolve_name('importlib.metadata:version')('viewneti')}"
+    app = App('viewneti', help=about, help_format='plaintext', version=version,
               default_parameter=Parameter(consume_multiple=1, negative=(), allow_repeating=True, json_list=False,
                                           name_transform=str))
     for name, where in commands.items():
@@ -349,7 +348,8 @@ class EnvironmentOptions:
 @command(EnvironmentOptions)
 def check_environment(options: EnvironmentOptions):
     "Show versions, device, memory, and what is installed of models."
-    import torch
+    import platform, torch
+    from importlib.metadata import version
     from viewneti.metrics import vgg_file
     from viewneti.backbones import resolve_model
     gpu, tiny = torch.cuda.is_available(), resolve_model('tiny')
@@ -625,6 +625,7 @@ def highlights(
     stages: dict,  # of a study, by name
 ) -> list:         # rows of what, found and unit
     "The few numbers of a study that a person wants first."
+    import statistics
     words, walks, blend, swap, matrix = (stages[k]['numbers'] for k in ('words', 'walks', 'blend', 'swap', 'matrix'))
     middle = lambda rows: statistics.median(x for row in rows for x in row)
     layer = max(range(len(swap['layer'])), key=swap['layer'].__getitem__)
