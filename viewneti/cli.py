@@ -224,6 +224,7 @@ COMMANDS = {
     'world': 'viewneti.world.commands:app', 'check environment': 'viewneti.cli:check_environment',
     'check model': 'viewneti.cli:check_model', 'check scene': 'viewneti.cli:check_scene',
     'check dtu': 'viewneti.readers.commands:check_dtu', 'check parity': 'viewneti.original.commands:check_parity',
+    'bench': 'viewneti.benchmarks.bench:bench',
     'scene inspect': 'viewneti.readers.commands:inspect', 'scene pose': 'viewneti.readers.commands:pose'}
 #: Groups whose commands stand in different places
 GROUPS = dict(check='Look before a long run; nothing is changed.',
@@ -367,11 +368,21 @@ def check_environment(options: EnvironmentOptions):
 @dataclass
 class CheckModelOptions:
     "Which model."
-    model: str = ''  # 'tiny', a Stable Diffusion folder, or a hub identifier
+    model: str = ''  # 'tiny', a Stable Diffusion folder, or a hub identifier; with --memory also 'sd-2.1' or 'sdxl'
+    memory: bool = False  # estimate what training and drawing need, from the configurations alone
+    size: Optional[list[int]] = None  # of the pictures: one number, or width and height; the model's own if none
+    batch: int = 3       # pictures at once
+    precision: Literal['float32', 'bfloat16', 'float16'] = 'bfloat16'  # of the frozen model
 
 @command(CheckModelOptions, 'model')
 def check_model(options: CheckModelOptions):
     "Load each part of a model and say what it is."
+    if options.memory:
+        if options.batch < 1: raise UserError(f'batch: expected at least 1, found {options.batch}')
+        rows = resolve_name('viewneti.benchmarks.bench:memory_table')(
+            options.model, width_height(options.size), options.batch, options.precision)
+        print(table(rows, ['estimate', 'GiB', 'weights, GiB']))
+        return print('Counted on tensors without numbers; add about 0.5 GiB for libraries on a GPU.')
     from viewneti.models import ViewNeTI
     model = ViewNeTI.from_pretrained(options.model, device='cpu')
     parts = {name: getattr(model, name) for name in ('text_encoder', 'vae', 'unet', 'tokenizer', 'scheduler')}

@@ -6,12 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/benchmarks/00_bench.ipynb #5a07a844
-import contextlib, platform, resource, statistics, sys, tempfile, time
+import contextlib, platform, resource, statistics, tempfile, time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Optional
 
-from ..cli import UserError, cell, command, table
+from ..cli import UserError, command, table
 
 # %% ../../nbs/benchmarks/00_bench.ipynb #b5e71681
 XL = dict(
@@ -205,3 +205,91 @@ def estimate_memory(
             out = model.predict(z, torch.zeros(len(given), dtype=torch.long), given)
             if training: out.float().pow(2).mean().backward()
     return dict(weights=weights, most=counter.most)
+
+# %% ../../nbs/benchmarks/00_bench.ipynb #a0c5ad93
+SHAPES = 'sd-1.5', 'sd-2.1', 'sdxl', 'narrow'
+
+def unloaded_model(
+    name: str,   # one of `SHAPES`, 'tiny', a folder or a hub identifier
+    dtype=None,  # of the weights; float32 if None
+):               # a `ViewNeTI` whose weights are drawn, not read
+    "A model by its configurations alone."
+    import torch
+    from transformers import CLIPTextConfig
+    from viewneti.backbones import CLASSES, check_parts, fetch_model
+    from viewneti.models import ViewNeTI
+    if name in SHAPES: return shaped_model(name, dtype)
+    folder, before, parts = fetch_model(name), torch.get_default_dtype(), {}
+    check_parts(folder)
+    torch.set_default_dtype(dtype or torch.float32)
+    try:
+        for part in ('vae', 'unet'):
+            parts[part] = CLASSES[part].from_config(CLASSES[part].load_config(folder, subfolder=part))
+        parts['text_encoder'] = CLASSES['text_encoder'](CLIPTextConfig.from_pretrained(folder, subfolder='text_encoder'))
+    finally: torch.set_default_dtype(before)
+    for part in parts.values(): part.requires_grad_(False).eval()
+    others = {part: CLASSES[part].from_pretrained(folder, subfolder=part) for part in ('tokenizer', 'scheduler')}
+    return ViewNeTI(**parts, **others, name=str(name))
+
+def memory_table(
+    name: str,       # of a model, as `unloaded_model` takes it
+    size=None,       # (width, height) of the pictures; the model's own if None
+    batch: int = 3,
+    precision: str = 'bfloat16',  # or 'float16', 'float32'
+) -> list:           # rows of what, GiB at most, and of it weights
+    "Estimates for training, without and with recomputed intermediate results, and for drawing."
+    import torch
+    build, rows = lambda: unloaded_model(name, getattr(torch, precision)), []
+    for what, options in (('training', {}), ('training, gradient_checkpointing', dict(checkpointing=True)),
+                          ('drawing, guided', dict(training=False))):
+        told = estimate_memory(build, size, batch, **options)
+        rows.append([what, *(round(told[k]/2**30, 3) for k in ('most', 'weights'))])
+    return rows
+
+# %% ../../nbs/benchmarks/00_bench.ipynb #a0edd6ba
+@dataclass
+class BenchOptions:
+    "What is measured, and how often."
+    model: str = 'tiny'         # 'tiny', a folder, a hub name, or random weights: 'sd-1.5', 'sd-2.1', 'sdxl', 'narrow'
+    size: Optional[list[int]] = None  # of the pictures: one number, or width and height; the model's own if none
+    batch: int = 3              # pictures in a training step
+    views: int = 4              # pictures that are drawn
+    steps: int = 10             # of the sampler
+    repeats: int = 5            # of each measurement, of which the median counts
+    precision: Literal['float32', 'bfloat16', 'float16'] = 'float32'  # of the frozen model
+    device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
+    folder: str = ''            # where bench.json goes; nowhere if empty
+
+@command(BenchOptions, 'model')
+def bench(options: BenchOptions):
+    "Time, memory and operations of a training step and of pictures, and how far from what the machine can do."
+    import torch
+    from viewneti.backbones import check_device
+    from viewneti.cli import width_height
+    from viewneti.core import write_json
+    from viewneti.models import ViewNeTI
+    for name in ('batch', 'views', 'steps', 'repeats'):
+        if getattr(options, name) < 1: raise UserError(f'{name}: expected at least 1, found {getattr(options, name)}')
+    dtype, where, size = getattr(torch, options.precision), check_device(options.device), width_height(options.size)
+    model = (shaped_model(options.model, dtype).to(where) if options.model in SHAPES else
+             ViewNeTI.from_pretrained(options.model, dtype, device=where))
+    model.latent_shape(size)
+    model, cameras = with_words(model, max(options.batch, options.views))
+    gpu = where.type == 'cuda'
+    found = dict(training=bench_training(model, cameras, size, options.batch, options.repeats),
+                 drawing=bench_sampling(model, cameras[:options.views], size, options.steps, repeats=options.repeats))
+    rate = product_rate(where, dtype)
+    for told in found.values(): told['floor'] = told['operations']/rate/told['seconds']
+    held = torch.cuda.max_memory_allocated() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
+    device = torch.cuda.get_device_name() if gpu else f'{platform.machine()}, {torch.get_num_threads()} threads'
+    told = dict(device=device, torch=torch.__version__, precision=options.precision, model=options.model,
+                size=size and list(size), batch=options.batch, steps=options.steps, product_rate=rate, memory=held, **found)
+    if options.folder: write_json(Path(options.folder)/'bench.json', told)
+    unit = 'seconds' if gpu else 'CPU seconds'
+    rows = [[f'training step, batch {options.batch}', found['training']['seconds'], unit],
+            [f'a picture, {options.steps} steps', found['drawing']['seconds']/options.views, unit],
+            ['memory, at most', held/2**30, 'GiB' if gpu else 'GiB, Python and libraries included']]
+    for what, one in found.items():
+        rows += [[f'{what}: {part.replace("_", " ")}', f'{share:.0%}', 'of the time'] for part, share in one['shares'].items()]
+        rows.append([f'{what}: the floor', f"{one['floor']:.0%}", 'of the time'])
+    print(table([['device', device, '']] + rows))
