@@ -405,7 +405,8 @@ class StableDiffusion(Backbone):
     def norm(self, hidden): return ClipText(self.text_encoder).norm(hidden)
 
     def predict(self, latents, timesteps, conditioning):
-        return self.unet(latents, timesteps, encoder_hidden_states=conditioning).sample
+        words = conditioning.unbind(1) if conditioning.requires_grad else conditioning
+        return self.unet(latents, timesteps, encoder_hidden_states=words).sample
 
     def latent_distribution(self, pictures):
         scale, shift = self.latent_scale
@@ -496,6 +497,7 @@ def download(cls: StableDiffusion,
     **hub,  # `revision`, `cache_dir`, `local_files_only`, `token`, as in diffusers
 ) -> Path:  # folder in the local cache
     "Fetch the five parts, in one variant."
+    from diffusers import StableDiffusionPipeline   # loads a hundred modules
     none = dict(safety_checker=None, feature_extractor=None)
     return Path(StableDiffusionPipeline.download(name, variant=variant, **none, **hub))
 

@@ -7,10 +7,8 @@ __all__ = ['WORDS', 'COMMANDS', 'GROUPS', 'TRANSLATORS', 'cell', 'table', 'UserE
            'main']
 
 # %% ../nbs/12_cli.ipynb #53672e10
-import contextlib, difflib, errno, functools, inspect, io, os, platform, re, shlex, statistics, sys, tokenize, typing
-import warnings
+import contextlib, difflib, errno, functools, inspect, io, os, re, shlex, sys, tokenize, typing, warnings
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
 from types import NoneType
@@ -227,6 +225,7 @@ COMMANDS = {
     'world': 'viewneti.world.commands:app', 'check environment': 'viewneti.cli:check_environment',
     'check model': 'viewneti.cli:check_model', 'check scene': 'viewneti.cli:check_scene',
     'check dtu': 'viewneti.readers.commands:check_dtu', 'check parity': 'viewneti.original.commands:check_parity',
+    'bench': 'viewneti.bench.bench:bench',
     'scene inspect': 'viewneti.readers.commands:inspect', 'scene pose': 'viewneti.readers.commands:pose',
     'export': 'viewneti.sharing.commands:export', 'push': 'viewneti.sharing.commands:push',
     'pull': 'viewneti.sharing.commands:pull',
@@ -246,7 +245,8 @@ def build_app(
 ) -> App:
     "The program, without anything that it does."
     about = 'Learn view tokens for frozen text-to-image models, and measure how well they control the camera.'
-    app = App('viewneti', help=about, help_format='plaintext', version=lambda: f"viewneti {version('viewneti')}",
+    version = lambda: f"viewneti {resolve_name('importlib.metadata:version')('viewneti')}"
+    app = App('viewneti', help=about, help_format='plaintext', version=version,
               default_parameter=Parameter(consume_multiple=1, negative=(), allow_repeating=True, json_list=False,
                                           name_transform=str))
     for name, where in commands.items():
@@ -354,7 +354,8 @@ class EnvironmentOptions:
 @command(EnvironmentOptions)
 def check_environment(options: EnvironmentOptions):
     "Show versions, device, memory, and what is installed of models."
-    import torch
+    import platform, torch
+    from importlib.metadata import version
     from viewneti.metrics import vgg_file
     from viewneti.backbones import resolve_model
     gpu, tiny = torch.cuda.is_available(), resolve_model('tiny')
@@ -374,9 +375,12 @@ SHAPES = 'viewneti.architectures.shapes:shape_tables'   # of a name and a number
 @dataclass
 class CheckModelOptions:
     "Which model."
-    model: str = ''  # 'tiny', a model's folder, or a hub identifier; with --shapes sdxl, pixart-sigma, sd-3.5-medium
-                     # or flux.1-dev
+    model: str = ''  # 'tiny', a model's folder, or a hub identifier; with --memory or --shapes also the name of a
+                     # published one: sd-2.1, sdxl; sdxl, pixart-sigma, sd-3.5-medium or flux.1-dev
     shapes: bool = False  # build it at full size without weights, and count layers, parameters and memory
+    memory: bool = False  # estimate what training and drawing need, from the configurations alone
+    size: Optional[list[int]] = None  # with --memory, of pictures: one number, or width and height; the model's if none
+    batch: int = 3        # with --memory, pictures at once
     precision: Literal['float32', 'bfloat16', 'float16'] = 'bfloat16'  # in which memory is counted
 
 @command(CheckModelOptions, 'model')
@@ -385,6 +389,12 @@ def check_model(options: CheckModelOptions):
     if options.shapes:
         for rows in resolve_name(SHAPES)(options.model, options.precision): print(table(*rows), end='\n\n')
         return
+    if options.memory:
+        if options.batch < 1: raise UserError(f'batch: expected at least 1, found {options.batch}')
+        rows = resolve_name('viewneti.bench.bench:memory_table')(
+            options.model, width_height(options.size), options.batch, options.precision)
+        print(table(rows, ['estimate', 'GiB', 'weights, GiB']))
+        return print('Counted on tensors without numbers; add about 0.5 GiB for libraries on a GPU.')
     from viewneti.models import ViewNeTI
     model = ViewNeTI.from_pretrained(options.model, device='cpu')
     count = lambda part: sum(p.numel() for p in part.parameters())/1e6 if hasattr(part, 'parameters') else None
@@ -713,6 +723,7 @@ def highlights(
     stages: dict,  # of a study, by name
 ) -> list:         # rows of what, found and unit
     "The few numbers of a study that a person wants first."
+    import statistics
     words, walks, blend, swap, matrix = (stages[k]['numbers'] for k in ('words', 'walks', 'blend', 'swap', 'matrix'))
     middle = lambda rows: statistics.median(x for row in rows for x in row)
     layer = max(range(len(swap['layer'])), key=swap['layer'].__getitem__)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention_processor import Attention
 from torch import nn
 
+from diffusers.models.attention_processor import Attention
 from .core import InputError
 
 # %% ../nbs/04_injection.ipynb #ee8eac7d
@@ -156,7 +156,7 @@ class LayerAttnProcessor:
     def __call__(self,
         attn: Attention,  # the layer with its weights
         hidden_states: torch.Tensor,  # [B, S, C] or [B, C, H, W]
-        encoder_hidden_states: torch.Tensor|None = None,  # [B, L, 2, T, D], or [B, T, D] for a plain prompt
+        encoder_hidden_states=None,  # [B, L, 2, T, D], or its L slices; or [B, T, D] for a plain prompt
         attention_mask: torch.Tensor|None = None,  # added to the scores
         temb: torch.Tensor|None = None,  # time embedding, for layers with a spatial norm
     ) -> torch.Tensor:  # shaped as `hidden_states`
@@ -164,13 +164,14 @@ class LayerAttnProcessor:
         if hidden_states.ndim == 4: x = x.flatten(2).transpose(1, 2)
         if attn.group_norm is not None: x = attn.group_norm(x.transpose(1, 2)).transpose(1, 2)
         words = x if encoder_hidden_states is None else encoder_hidden_states
-        sources = words[:, self.layer].unbind(1) if words.ndim == 5 else (words, words)
+        if isinstance(words, tuple): sources = words[self.layer].unbind(1)
+        else: sources = words[:, self.layer].unbind(1) if words.ndim == 5 else (words, words)
         if attn.norm_cross and encoder_hidden_states is not None:
             sources = map(attn.norm_encoder_hidden_states, sources)
         x = multi_head_attention(attn, x, *sources, attention_mask)
         if hidden_states.ndim == 4: x = x.transpose(1, 2).reshape(hidden_states.shape)
         if attn.residual_connection: x = x + hidden_states
-        return x / attn.rescale_output_factor
+        return x if attn.rescale_output_factor == 1 else x / attn.rescale_output_factor
 
 # %% ../nbs/04_injection.ipynb #7f367314
 def install_layer_attention(

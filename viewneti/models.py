@@ -6,7 +6,7 @@
 __all__ = ['Mappers', 'ViewNeTI', 'starting_noise', 'Sampling', 'read_concepts']
 
 # %% ../nbs/06_models.ipynb #f5efd366
-import re
+import re, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -25,6 +25,7 @@ from .backbones import DEFAULT_MODEL, Backbone, StableDiffusion, check_device, l
 from .cameras import Camera, Encoding
 from .core import InputError, quoted, read_json, write_json
 from .injection import Concept
+from .interruptions import NO_MEMORY
 from .mappers import MAPPERS, load_mapper, save_mapper
 
 # %% ../nbs/06_models.ipynb #6e64c99d
@@ -421,6 +422,25 @@ class Sampling:
     timestep: torch.Tensor|None = None  # of this step
     stop: bool = False  # a callback sets it to skip what remains
 
+# %% ../nbs/06_models.ipynb #c641f46e
+def in_parts(
+    f,          # function of a slice of rows -> tensor [n, ...]
+    rows: int,  # N
+    n: int,     # most rows at once
+) -> tuple:     # what `f` gives, [N, ...], and the most rows at once from here on
+    "Results of parts of all rows, which are halved when memory does not suffice."
+    done, at = [], 0
+    while at < rows:
+        try: done.append(f(slice(at, min(at+n, rows))))
+        except (RuntimeError, MemoryError) as e:
+            lacking = isinstance(e, (torch.OutOfMemoryError, MemoryError)) or NO_MEMORY.search(str(e))
+            if not lacking or min(n, rows-at) == 1: raise
+            before, n = n, (min(n, rows-at) + 1)//2
+            warnings.warn(f'not enough memory for {before} pictures at once: going on with {n}')
+        else: at += n; continue
+        if torch.cuda.is_available(): torch.cuda.empty_cache()
+    return torch.cat(done), n
+
 # %% ../nbs/06_models.ipynb #1693bf41
 @patch
 @torch.no_grad()
@@ -432,18 +452,21 @@ def sample(self: ViewNeTI,
     guidance: float = 7.5,  # 1 means none
     batch_size: int|None = None,  # most samples predicted at once, both halves of guidance counted; all if None
     callback=None,  # called after each step with a `Sampling`
+    interval: tuple|None = None,  # lowest and highest timestep with guidance (arXiv 2404.07724); all if None
     **options,  # of `scheduler.step`, such as `generator`
 ) -> torch.Tensor:  # [N, C, h, w] float32
     "The sampling loop: from noise to latents, by any scheduler of diffusers."
-    at, N = Sampling(latents, guidance), len(latents)
+    at, N, most = Sampling(latents, guidance), len(latents), len(latents)
     scale = getattr(scheduler, 'scale_model_input', lambda x, t: x)   # those of flow matching have none
     rows = lambda x, which: None if x is None else x.to(latents.device)[which//(N//len(x))]
     for at.step, (at.timestep, words, other) in enumerate(zip(scheduler.timesteps, prompted, against or repeat(None))):
-        n = N if batch_size is None else max(1, batch_size//(1 if other is None or at.guidance == 1 else 2))
-        x = scale(at.latents, at.timestep)
-        predicted = [self.predict_guided(part, at.timestep, rows(words, which), rows(other, which), at.guidance)
-                     for part, which in zip(x.split(n), torch.arange(N, device=latents.device).split(n))]
-        at.latents = scheduler.step(torch.cat(predicted), at.timestep, at.latents, **options, return_dict=False)[0]
+        strength = at.guidance if interval is None or interval[0] <= at.timestep <= interval[1] else 1
+        n = N if batch_size is None else max(1, batch_size//(1 if other is None or strength == 1 else 2))
+        x, number = scale(at.latents, at.timestep), torch.arange(N, device=latents.device)
+        predict = lambda part: self.predict_guided(x[part], at.timestep, rows(words, number[part]),
+                                                   rows(other, number[part]), strength)
+        predicted, most = in_parts(predict, N, min(n, most))
+        at.latents = scheduler.step(predicted, at.timestep, at.latents, **options, return_dict=False)[0]
         if callback: callback(at)
         if at.stop: break
     return at.latents
@@ -468,11 +491,15 @@ def generate(self: ViewNeTI,
     progress: bool = True,  # show a bar over the steps
     callback=None,  # called after each step with (step number, latents [V, S, C, h, w])
     negative: str = '',  # what shall not be drawn; may have placeholders, that of the view too
+    guidance_interval: tuple|None = None,  # lowest and highest timestep with guidance (arXiv 2404.07724); all if None
     **options,  # `truncation`, for the mappers
 ) -> torch.Tensor:  # [V, S, 3, H, W] float32 in [0, 1], on the CPU
     "Pictures of every view with every seed; all views of a seed start from the same noise."
     for name, x in (('steps', steps), ('batch_size', batch_size)):
         if x < 1: raise InputError(f'{name}: found {x}, expected at least 1')
+    low, high = guidance_interval or (0, 0)
+    if not low <= high:
+        raise InputError(f'guidance_interval: found {guidance_interval}, expected the lowest and the highest timestep')
     seeds = [int(seed) for seed in ([seeds] if isinstance(seeds, int) else seeds)]
     if not seeds: raise InputError('seeds: found none, expected at least one whole number')
     self.check_prompt(prompt, cameras is not None)
@@ -496,9 +523,9 @@ def generate(self: ViewNeTI,
         against = (None if self.backbone.distilled else
                    self.encode_steps(negative, scheduler.timesteps, given, **options) if negative else
                    repeat(self.backbone.without_prompt(self.encode('', 0))))
-        latents = self.sample(latents, scheduler, words, against, guidance, batch_size, after)
-    parts = latents.split(max(1, batch_size//(2 if guidance == 1 else 4)))  # a picture takes more than its latent
-    return torch.cat([self.decode_latents(part).cpu() for part in parts]).unflatten(0, (V, S))
+        latents = self.sample(latents, scheduler, words, against, guidance, batch_size, after, guidance_interval)
+    few = max(1, batch_size//(2 if guidance == 1 else 4))  # a picture takes more than its latent
+    return in_parts(lambda part: self.decode_latents(latents[part]).cpu(), V*S, few)[0].unflatten(0, (V, S))
 
 # %% ../nbs/06_models.ipynb #2c78e1db
 @patch
