@@ -8,7 +8,7 @@ here = Path(__file__).parent
 parser = ConfigParser(delimiters=["="], interpolation=None)
 parser.read(here/"settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("docs", "notebooks", "colmap", "heic", "ray", "slurm")}
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("docs", "notebooks", "colmap", "lora", "heic", "ray", "slurm")}
 
 setup(
     name=cfg["lib_name"],

@@ -226,6 +226,7 @@ COMMANDS = {
     'world': 'viewneti.world.commands:app', 'check environment': 'viewneti.cli:check_environment',
     'check model': 'viewneti.cli:check_model', 'check scene': 'viewneti.cli:check_scene',
     'check dtu': 'viewneti.readers.commands:check_dtu', 'check parity': 'viewneti.original.commands:check_parity',
+    'benchmark': 'viewneti.benchmark.commands:benchmark',
     'scene inspect': 'viewneti.readers.commands:inspect', 'scene pose': 'viewneti.readers.commands:pose'}
 #: Groups whose commands stand in different places
 GROUPS = dict(check='Look before a long run; nothing is changed.',
