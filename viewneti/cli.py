@@ -225,7 +225,7 @@ COMMANDS = {
     'world': 'viewneti.world.commands:app', 'check environment': 'viewneti.cli:check_environment',
     'check model': 'viewneti.cli:check_model', 'check scene': 'viewneti.cli:check_scene',
     'check dtu': 'viewneti.readers.commands:check_dtu', 'check parity': 'viewneti.original.commands:check_parity',
-    'bench': 'viewneti.bench.bench:bench',
+    'bench': 'viewneti.bench.bench:bench', 'benchmark': 'viewneti.benchmark.commands:benchmark',
     'scene inspect': 'viewneti.readers.commands:inspect', 'scene pose': 'viewneti.readers.commands:pose',
     'export': 'viewneti.sharing.commands:export', 'push': 'viewneti.sharing.commands:push',
     'pull': 'viewneti.sharing.commands:pull',

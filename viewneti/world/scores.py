@@ -16,6 +16,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from tqdm.auto import tqdm
 
+from ..cameras import spherical
 from ..core import InputError, PALETTE, STYLE, read_json, write_json
 from .meter import NAMES, Judge, around, facts, held_out, load_judge, read, through
 from .pretraining import autoencoder_psnr, write_card
@@ -107,6 +108,20 @@ def lands(
     place, height = VIEW_PHRASES[phrase]
     if place: return around(azimuth, place[0]) <= place[1]+slack
     return (elevation >= height[0]-slack) & (elevation <= height[1]+slack)
+
+# %% ../../nbs/world/03_scores.ipynb #fb96d110
+def phrases_of(
+    scene,       # a `Scene` that was exported from the world
+):               # `Camera` -> words, such as 'seen from the left, from above'
+    "The words for a scene's cameras: the nearest side, and the nearer of two heights."
+    sides = {place[0]: p for p, (place, _) in reversed(VIEW_PHRASES.items()) if place}
+    heights = {p: VIEW_PHRASES[p][1] for p in ('from above', 'at eye level')}
+    def words(camera):
+        azimuth, elevation, _ = spherical(camera, scene.center, scene.up)
+        beyond = lambda p: max(heights[p][0]-elevation, elevation-heights[p][1])   # degrees outside of its range
+        side = min(sides, key=lambda middle: around(azimuth, middle))
+        return f'{sides[side]}, {min(heights, key=beyond)}'
+    return words
 
 # %% ../../nbs/world/03_scores.ipynb #5643f2f5
 def score_phrases(
