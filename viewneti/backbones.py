@@ -133,7 +133,7 @@ def latent_shape(self: Backbone,
 # %% ../nbs/05_backbones.ipynb #2af5ebeb
 @patch
 def tokenize(self: Backbone,
-    prompt: str,
+    prompt: str,  # words and placeholders
     words: dict = {},  # placeholder -> ordinary words, for encoders that take no learned ones
 ) -> list:  # of pairs: token numbers [1, T], padded, and the most that there may be
     "The token numbers of a prompt; of several encoders, each its own."
@@ -191,7 +191,7 @@ def without_prompt(self: Backbone,
 # %% ../nbs/05_backbones.ipynb #22cbfec4
 @patch
 def draw_timesteps(self: Backbone,
-    n: int,
+    n: int,  # how many
     generator: torch.Generator,  # on the CPU
 ) -> torch.Tensor:  # [n]
     "Timesteps for training."
@@ -223,8 +223,8 @@ def sampler(self: Backbone) -> SchedulerMixin:
 
 @patch
 def set_timesteps(self: Backbone,
-    sampler: SchedulerMixin,
-    steps: int,
+    sampler: SchedulerMixin,  # of `sampler`
+    steps: int,  # how many
     shape: tuple,  # (C, h, w) of a latent, on which the steps of some models depend
 ):
     "Divide the way from noise to picture into steps."

@@ -158,7 +158,7 @@ def cameras(self: Card,
 @patch
 def orbit(self: Card,
     n: int = 24,      # cameras on a circle
-    circles: int = 1,
+    circles: int = 1, # one above the other
     elevation=(),     # degrees, one for each circle; of the rig's heights if empty
 ) -> list:            # of n*circles `Camera`
     "Cameras on circles around what was learned."

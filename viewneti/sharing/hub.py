@@ -148,7 +148,7 @@ def hub_trouble(
 
 # %% ../../nbs/sharing/02_hub.ipynb #168e4140
 def push_words(
-    run: Run,
+    run: Run,               # with the words
     name: str,              # 'owner/name' on the hub; made if it does not exist
     step: int|None = None,  # of the checkpoint; the last one if None
     objects=None,           # tokens, with or without brackets; all if None
@@ -156,7 +156,7 @@ def push_words(
     private: bool = False,  # whether only you see the repository
     pictures: int = 8,      # cameras of the orbit on the page; 0 for none
     steps: int = 20,        # of the sampler
-    guidance: float = 7.5,
+    guidance: float = 7.5,  # strength of the prompt on the page
     device: str|None = None,  # a GPU where there is one, if None
     **hub,                  # of `HfApi`: `token`, `endpoint`
 ) -> str:                   # address of the repository; `InputError` where the hub cannot be reached or refuses
