@@ -281,7 +281,8 @@ class Steered(nn.Module):
         weights = self.weights(camera[:, 0].round().long().cpu(), t.cpu(), layer.cpu())
         for_word, for_bypass = weights if isinstance(weights, tuple) else (weights, weights)
         mix = lambda x, w: torch.einsum('nk,nkd->nd', w.to(x), x.unflatten(0, (N, K)))
-        word = self.mapper.to_length(mix(answer.word, for_word))
+        to_length = getattr(self.mapper, 'to_length', lambda word: word)    # a class of yours may do without
+        word = to_length(mix(answer.word, for_word))
         if answer.bypass is None: return MapperOutput(word)
         return MapperOutput(word, mix(F.normalize(answer.bypass, dim=-1), for_bypass))
 

@@ -46,7 +46,7 @@ def bad_lists():
         bombs(f"list of views, {name}", JSON_BOMBS)
     wrong_types("list of views, asked.json", [(0, k) for k in ("file", "azimuth", "category", "prompt")])
     wrong_types("list of views, bench.json", [(0, k) for k in ("prompts", "orientations", "phrases")])
-    kind("calibration", "calibration.json", read_calibration, lambda said: "exact renders" in said[0], True)
-    bombs("calibration", JSON_BOMBS)
-    wrong_types("calibration", [("meter",), ("trials",), ("trials", "exact"), ("trials", "exact", "flips_interval"),
-                                ("trials", "exact", "azimuth_median")])
+    kind("calibration of a meter", "calibration.json", read_calibration, lambda said: "exact renders" in said[0], True)
+    bombs("calibration of a meter", JSON_BOMBS)
+    wrong_types("calibration of a meter", [("meter",), ("trials",), ("trials", "exact"),
+                                           *[("trials", "exact", k) for k in ("flips_interval", "azimuth_median")]])

@@ -7,6 +7,7 @@ __all__ = ['Plan', 'read_plan', 'expand']
 
 # %% ../../nbs/batch/00_plans.ipynb #dc087447
 import difflib, hashlib, itertools, json, math, re
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
@@ -22,13 +23,14 @@ import torch
 from fastcore.basics import listify
 from tqdm.auto import tqdm
 
-from ..core import InputError, quoted, read_yaml
+from ..core import InputError, quoted, read_json, read_yaml, write_json
 from ..configuration import EvalConfig
 from ..experiment import (MODES, FitConfig, decode_config, find_view_mapper, objects_of, open_scene,
                                  resolve)
 from ..backbones import NETWORKS, check_model_folder, fetch_model, resolve_model
 from ..scenes import Scene
 from ..steering import OPTIONS
+from ..training import cache_folder
 
 # %% ../../nbs/batch/00_plans.ipynb #fb88f6f1
 def combinations(
@@ -269,13 +271,32 @@ def file_digest(
         while part := f.read(1 << 20): found.update(part)
     return found.hexdigest()
 
+# %% ../../nbs/batch/00_plans.ipynb #561e1504
+def kept_digests(
+    files: list,  # of paths
+) -> list:        # of SHA-256, 64 hexadecimal digits each
+    "Digests of files; those that were read before, and have not changed, are not read again."
+    store = cache_folder().with_name('digests')/f'{digest(*sorted({str(f.parent) for f in files}))[:32]}.json'
+    try: before = read_json(store)
+    except InputError: before = {}
+    found = {}
+    for f in files:
+        told = f.stat()
+        old, mark = before.get(str(f)), [told.st_size, told.st_mtime_ns]
+        known = isinstance(old, list) and len(old) == 3 and old[:2] == mark
+        found[str(f)] = old if known else [*mark, file_digest(f)]
+    if found != before:
+        with suppress(OSError): write_json(store, found)   # a full disk, or one that cannot be written
+    return [found[str(f)][2] for f in files]
+
 # %% ../../nbs/batch/00_plans.ipynb #a17657bd
 def scene_digest(
     scene: Scene,
 ) -> str:
     "The SHA-256 of a scene as a run sees it: its division, its pictures, its cameras."
-    views = [[v.number, v in scene.train, v.camera and v.camera.to_dict(), file_digest(v.path)] for v in scene.views]
-    return digest(views)
+    training, found = {v.number for v in scene.train}, kept_digests([v.path for v in scene.views])
+    return digest([[v.number, v.number in training, v.camera and v.camera.to_dict(), d]
+                   for v, d in zip(scene.views, found)])
 
 def find_model(
     config: FitConfig,
