@@ -39,7 +39,7 @@ def contents(folder, writes):
 def read_case(case, folder, pipe):
     "In a process of its own: read, and tell what came of it."
     os.chdir(folder/"here")
-    os.environ |= dict(HOME=str(folder/"home"), TMPDIR=str(folder/"tmp"))
+    os.environ |= dict(HOME=str(folder/"home"), TMPDIR=str(folder/"tmp"), VIEWNETI_CACHE=str(folder/"tmp/cache"))
     tempfile.tempdir = None
     with open(folder.with_name(f"{folder.name}.txt"), "w") as said:
         for n in (1, 2): os.dup2(said.fileno(), n)
