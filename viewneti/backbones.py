@@ -153,6 +153,20 @@ def vocabulary(self: Backbone) -> set:
     "Every token that is taken."
     return self.tokenizer.get_vocab().keys()
 
+# %% ../nbs/05_backbones.ipynb #aa3fa11a
+def single_token(
+    word: str,
+    tokenizer,  # transformers' tokenizer
+    rows: int,  # of the frozen table
+    whom: str = '',  # of several text encoders, such as ' to T5EncoderModel'
+) -> int:  # its number; `InputError` if it is not a single token with a row
+    "A reference word's token."
+    ids = tokenizer(word, add_special_tokens=False).input_ids
+    if len(ids) != 1 or ids[0] >= rows or ids[0] == tokenizer.unk_token_id:
+        raise InputError(f'reference word: found {word!r}, which is {len(ids)} tokens{whom}, expected one token of the '
+                         'model')
+    return ids[0]
+
 # %% ../nbs/05_backbones.ipynb #748a04d1
 @patch(as_prop=True)
 def widths(self: Backbone) -> list:
@@ -164,10 +178,8 @@ def word_embedding(self: Backbone,
     word: str,  # an ordinary word that the tokenizer has as one token
 ) -> torch.Tensor:  # [D] float32; `InputError` if it is not a single token
     "The row of a word in the frozen table."
-    ids = self.tokenizer(word, add_special_tokens=False).input_ids
-    if len(ids) != 1 or ids[0] >= self.vocab_size or ids[0] == self.tokenizer.unk_token_id:
-        raise InputError(f'reference word: found {word!r}, which is {len(ids)} tokens, expected one token of the model')
-    return self.embed(torch.tensor([ids]))[0, 0].detach().float()
+    number = single_token(word, self.tokenizer, self.vocab_size)
+    return self.embed(torch.tensor([[number]]))[0, 0].detach().float()
 
 # %% ../nbs/05_backbones.ipynb #ab6f3bca
 @patch
@@ -368,8 +380,35 @@ def load_parts(
                          "expected 'epsilon' or 'v_prediction'")
     return parts
 
+# %% ../nbs/05_backbones.ipynb #0ec68e26
+class LatentDiffusion(Backbone):
+    "What diffusers' models of latents share: a network `net`, text encoders `encoders`, and a VAE around them."
+    device = property(lambda self: self.net.device)
+    dtype = property(lambda self: self.net.dtype)
+    vae_scale_factor = property(lambda self: 2**(len(self.vae.config.block_out_channels) - 1))
+
+    @property
+    def sample_shape(self):
+        size = self.net.config.sample_size
+        return self.net.config.in_channels, *((size, size) if isinstance(size, int) else size)
+
+    @property
+    def latent_scale(self):  # factor and shift
+        config = self.vae.config
+        return config.scaling_factor, getattr(config, 'shift_factor', None) or 0.
+
+    def latent_distribution(self, pictures):
+        scale, shift = self.latent_scale
+        latents = self.vae.encode(pictures.to(self.vae.dtype)*2 - 1).latent_dist
+        return (latents.mean.float() - shift)*scale, latents.std.float()*scale
+
+    def decode_latents(self, latents):
+        scale, shift = self.latent_scale
+        z = latents.float()/scale + shift
+        return (self.vae.decode(z.to(self.vae.dtype)).sample.float()/2 + .5).clamp(0, 1)
+
 # %% ../nbs/05_backbones.ipynb #b0515261
-class StableDiffusion(Backbone):
+class StableDiffusion(LatentDiffusion):
     "Stable Diffusion 1 or 2, or any model of its parts."
     def __init__(self,
         tokenizer: CLIPTokenizer,  # to which placeholders are added
@@ -384,8 +423,8 @@ class StableDiffusion(Backbone):
         install_layer_attention(unet)
         self.layer_names = cross_attention_names(getattr(unet, '_orig_mod', unet))  # inside a compiled one
 
-    device = property(lambda self: self.unet.device)
-    dtype = property(lambda self: self.unet.dtype)
+    net = property(lambda self: self.unet)
+    encoders = property(lambda self: [self.text_encoder])
     width = property(lambda self: self.text_encoder.config.hidden_size)
     vocab_size = property(lambda self: self.text_encoder.config.vocab_size)
     max_tokens = property(lambda self: min(self.tokenizer.model_max_length,
@@ -393,12 +432,6 @@ class StableDiffusion(Backbone):
     networks = property(lambda self: [self.text_encoder, self.vae, self.unet])
     parts = property(lambda self: {name: getattr(self, name) for name in ('text_encoder', 'vae', 'unet', 'tokenizer',
                                                                           'scheduler')})
-    vae_scale_factor = property(lambda self: 2**(len(self.vae.config.block_out_channels) - 1))
-
-    @property
-    def sample_shape(self):
-        size = self.unet.config.sample_size
-        return self.unet.config.in_channels, *((size, size) if isinstance(size, int) else size)
 
     def embed(self, ids): return ClipText(self.text_encoder).embed(ids)
     def hidden(self, rows): return ClipText(self.text_encoder).hidden(rows)
@@ -407,16 +440,6 @@ class StableDiffusion(Backbone):
     def predict(self, latents, timesteps, conditioning):
         words = conditioning.unbind(1) if conditioning.requires_grad else conditioning
         return self.unet(latents, timesteps, encoder_hidden_states=words).sample
-
-    def latent_distribution(self, pictures):
-        scale, shift = self.latent_scale
-        latents = self.vae.encode(pictures.to(self.dtype)*2 - 1).latent_dist
-        return (latents.mean.float() - shift)*scale, latents.std.float()*scale
-
-    def decode_latents(self, latents):
-        scale, shift = self.latent_scale
-        z = latents.float()/scale + shift
-        return (self.vae.decode(z.to(self.vae.dtype)).sample.float()/2 + .5).clamp(0, 1)
 
     @classmethod
     def check_folder(cls, folder, variant=None): check_parts(folder, variant)
@@ -429,19 +452,14 @@ class StableDiffusion(Backbone):
             raise InputError(f'{folder}: a size is not a number ({in_short(e)})') from e
         return model
 
-    @property
-    def latent_scale(self):  # factor and shift
-        config = self.vae.config
-        return config.scaling_factor, getattr(config, 'shift_factor', None) or 0.
-
 # %% ../nbs/05_backbones.ipynb #4e9219ae
 @patch
-def checkpoint_gradients(self: StableDiffusion,
+def checkpoint_gradients(self: LatentDiffusion,
     on: bool = True,  # False: keep them again
 ):
-    "Recompute intermediate results of U-Net and text encoder on the way back instead of keeping them."
-    self.unet.enable_gradient_checkpointing() if on else self.unet.disable_gradient_checkpointing()
-    for m in self.text_encoder.modules():
+    "Recompute intermediate results of the network and the text encoders on the way back instead of keeping them."
+    self.net.enable_gradient_checkpointing() if on else self.net.disable_gradient_checkpointing()
+    for m in (m for encoder in self.encoders for m in encoder.modules()):
         if not isinstance(m, GradientCheckpointingLayer): continue
         m.gradient_checkpointing = m.training = on
         m._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)

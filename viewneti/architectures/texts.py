@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../../nbs/architectures/01_texts.ipynb #02506b18
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,11 +13,9 @@ import torch.nn.functional as F
 from diffusers import DiffusionPipeline
 from fastcore.basics import patch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 from transformers import AddedToken, CLIPTokenizer, T5EncoderModel
-from transformers.modeling_layers import GradientCheckpointingLayer
 
-from ..backbones import MOST, Backbone, check_parts, load_parts
+from ..backbones import MOST, LatentDiffusion, check_parts, load_parts, single_token
 from ..core import InputError, quoted, read_json
 from ..injection import add_bypass, mapper_outputs, text_parts
 
@@ -188,7 +185,7 @@ def group_layers(
     return [known.index(x) for x in labels], [k if k in (*names, *blocks) else f'{first[k]} ...' for k in known]
 
 # %% ../../nbs/architectures/01_texts.ipynb #2766170f
-class SeveralTexts(Backbone):
+class SeveralTexts(LatentDiffusion):
     "A frozen model with one or several text encoders, a VAE, and a network that reads them all."
     classes: dict  # part -> class, as the folder's parts are called
     optional: tuple = ()  # parts that a folder may lack
@@ -207,20 +204,13 @@ class SeveralTexts(Backbone):
                 raise InputError(f"part 'vae': {name}: found {quoted(self.vae.config[name])}, expected none")
 
     parts = property(lambda self: self.own)
-    device = property(lambda self: self.net.device)
-    dtype = property(lambda self: self.net.dtype)
+    encoders = property(lambda self: [t.encoder for t in self.texts])
     widths = property(lambda self: [t.width for t in self.texts if t.learns])
     width = property(lambda self: sum(self.widths))
     vocab_size = property(lambda self: self.texts[0].encoder.config.vocab_size)
     max_tokens = property(lambda self: min(t.length for t in self.texts))
     networks = property(lambda self: [p for p in self.own.values() if isinstance(p, nn.Module)])
     vocabulary = property(lambda self: {w for t in self.texts for w in t.tokenizer.get_vocab()})
-    vae_scale_factor = property(lambda self: 2**(len(self.vae.config.block_out_channels) - 1))
-
-    @property
-    def sample_shape(self):
-        size = self.net.config.sample_size
-        return self.net.config.in_channels, *((size, size) if isinstance(size, int) else size)
 
     def tokenize(self, prompt, words={}): return tokenize_for(self.texts, prompt, words)
 
@@ -243,35 +233,10 @@ def word_embedding(self: SeveralTexts,
     "The rows of a word; raises `InputError` if it is not a single token for every encoder that learns."
     rows = []
     for text in (t for t in self.texts if t.learns):
-        ids = text.tokenizer(word, add_special_tokens=False).input_ids
-        if len(ids) != 1 or ids[0] >= text.encoder.config.vocab_size or ids[0] == text.tokenizer.unk_token_id:
-            raise InputError(f'reference word: found {word!r}, which is {len(ids)} tokens to '
-                             f'{type(text.encoder).__name__}, expected one token of the model')
-        rows.append(text.embed(torch.tensor(ids))[0].detach().float())
+        whom = f' to {type(text.encoder).__name__}'
+        number = single_token(word, text.tokenizer, text.encoder.config.vocab_size, whom)
+        rows.append(text.embed(torch.tensor([number]))[0].detach().float())
     return torch.cat(rows)
-
-@patch
-def latent_distribution(self: SeveralTexts, pictures):
-    scale, shift = self.vae.config.scaling_factor, self.vae.config.get('shift_factor') or 0.
-    latents = self.vae.encode(pictures.to(self.vae.dtype)*2 - 1).latent_dist
-    return (latents.mean.float() - shift)*scale, latents.std.float()*scale
-
-@patch
-def decode_latents(self: SeveralTexts, latents):
-    z = latents.float()/self.vae.config.scaling_factor + (self.vae.config.get('shift_factor') or 0.)
-    return (self.vae.decode(z.to(self.vae.dtype)).sample.float()/2 + .5).clamp(0, 1)
-
-# %% ../../nbs/architectures/01_texts.ipynb #e7412606
-@patch
-def checkpoint_gradients(self: SeveralTexts,
-    on: bool = True,
-):
-    "Recompute intermediate results of the network and the text encoders on the way back instead of keeping them."
-    self.net.enable_gradient_checkpointing() if on else self.net.disable_gradient_checkpointing()
-    for m in (m for text in self.texts for m in text.encoder.modules()):
-        if not isinstance(m, GradientCheckpointingLayer): continue
-        m.gradient_checkpointing = m.training = on
-        m._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
 # %% ../../nbs/architectures/01_texts.ipynb #6d40c9db
 @patch(cls_method=True)
