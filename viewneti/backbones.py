@@ -515,7 +515,6 @@ def download(cls: StableDiffusion,
     **hub,  # `revision`, `cache_dir`, `local_files_only`, `token`, as in diffusers
 ) -> Path:  # folder in the local cache
     "Fetch the five parts, in one variant."
-    from diffusers import StableDiffusionPipeline   # loads a hundred modules
     none = dict(safety_checker=None, feature_extractor=None)
     return Path(StableDiffusionPipeline.download(name, variant=variant, **none, **hub))
 
