@@ -16,6 +16,7 @@ import pydantic
 import torch
 import yaml
 from cycler import cycler
+from platformdirs import user_cache_path
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -43,6 +44,14 @@ def quoted(x)->str: # on one line
     quote.maxlevel, quote.maxlist, quote.maxtuple, quote.maxstring, quote.maxother = 3, 12, 12, 80, 80
     try: return in_short(quote.repr(x), 240)
     except Exception: return f'a value of type {type(x).__name__}' # such as a number of 5000 digits
+
+# %% ../nbs/00_core.ipynb #90611dd7
+def some(names, # any number of them
+         most:int=5, # how many to write out
+        )->str: # such as '0, 1, 2, 3, 4 and 2 more'
+    "A few names, for a sentence"
+    names = list(names)
+    return ', '.join(map(str, names[:most])) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 # %% ../nbs/00_core.ipynb #2e619a2d
 #: pydantic's name for what is wrong -> what was expected, with the limits that it knows
@@ -156,6 +165,32 @@ def write_whole(
     finally:
         if part.is_dir(): shutil.rmtree(part)
         elif part.exists(): part.unlink()
+
+# %% ../nbs/00_core.ipynb #f36593d5
+def cache_folder(
+    what: str,  # is kept, such as 'pictures'
+) -> Path:      # there or not
+    "Where things are kept that can be made again."
+    return Path(os.environ.get('VIEWNETI_CACHE') or user_cache_path('viewneti'))/what
+
+def digest(
+    *parts,     # bytes, texts, numbers, lists and dicts of these
+) -> str:       # 64 hexadecimal digits
+    "The SHA-256 of some values."
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode())
+        found.update(b'\0')
+    return found.hexdigest()
+
+def file_digest(
+    path,       # of a file
+) -> str:       # 64 hexadecimal digits
+    "The SHA-256 of a file."
+    found = hashlib.sha256()
+    with open(path, 'rb') as f:
+        while part := f.read(1 << 20): found.update(part)
+    return found.hexdigest()
 
 # %% ../nbs/00_core.ipynb #913ae22a
 def write_json(

@@ -22,7 +22,6 @@ from accelerate.tracking import TensorBoardTracker, WandBTracker
 from accelerate.utils import gather
 from diffusers.optimization import get_scheduler
 from fastcore.basics import patch
-from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torchvision.utils import make_grid, save_image
@@ -31,7 +30,7 @@ from typing_extensions import TypedDict
 
 from .augmentation import augment, flip
 from .cameras import make_encoding
-from .core import (InputError, PALETTE, STYLE, decode, descend, epoch_order, read_json, read_tensors,
+from .core import (InputError, PALETTE, STYLE, cache_folder, decode, descend, epoch_order, read_json, read_tensors,
                            step_generator, write_json, write_whole)
 from .experiment import (MODES, FitConfig, Run, captions_for, check_run, check_view_mapper, checkpoint_size,
                                  clear_run, find_view_mapper, load_frozen, load_object_mapper, load_view_mapper,
@@ -90,10 +89,6 @@ def add_mappers(
 # %% ../nbs/07_training.ipynb #6bf566a8
 CACHE = 8e9  # bytes
 
-def cache_folder() -> Path:
-    "Where decoded pictures are kept."
-    return Path(os.environ.get('VIEWNETI_CACHE') or user_cache_path('viewneti'))/'pictures'
-
 def picture_key(
     view,    # a `View`
 ) -> tuple:  # its file, and all that its decoded picture depends on; hexadecimal digits
@@ -112,7 +107,7 @@ def kept_pictures(
     "Decoded pictures, from the cache as far as it has them."
     if not views or math.prod(views[0].size) < 2*math.prod(size): return [read(v) for v in views]
     name = hashlib.sha256(f'{os.path.abspath(views[0].path.parent)} {size}'.encode()).hexdigest()[:32]
-    file, keys = cache_folder()/f'{name}.safetensors', [picture_key(v) for v in views]
+    file, keys = cache_folder('pictures')/f'{name}.safetensors', [picture_key(v) for v in views]
     try: fits, kept = read_tensors(file)
     except InputError: fits, kept = {}, {}
     shape = 3, size[1], size[0]
@@ -125,7 +120,7 @@ def kept_pictures(
         else:
             with write_whole(file) as part:
                 save_file(kept | found, part, metadata=dict(viewneti=json.dumps(fits | dict(keys))))
-        newest = sorted(cache_folder().glob('*.safetensors'), key=lambda f: -f.stat().st_mtime)
+        newest = sorted(cache_folder('pictures').glob('*.safetensors'), key=lambda f: -f.stat().st_mtime)
         for i, f in enumerate(newest):
             if sum(x.stat().st_size for x in newest[:i+1] if x.is_file()) > most: f.unlink()
     return [found[where] for where, _ in keys]

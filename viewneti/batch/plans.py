@@ -6,7 +6,7 @@
 __all__ = ['Plan', 'read_plan', 'expand']
 
 # %% ../../nbs/batch/00_plans.ipynb #dc087447
-import difflib, hashlib, itertools, json, math, re
+import difflib, itertools, json, math, re
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import lru_cache
@@ -23,14 +23,13 @@ import torch
 from fastcore.basics import listify
 from tqdm.auto import tqdm
 
-from ..core import InputError, quoted, read_json, read_yaml, write_json
+from ..core import InputError, cache_folder, digest, file_digest, quoted, read_json, read_yaml, write_json
 from ..configuration import EvalConfig
 from ..experiment import (MODES, FitConfig, decode_config, find_view_mapper, objects_of, open_scene,
                                  resolve)
 from ..backbones import NETWORKS, check_model_folder, fetch_model, resolve_model
 from ..scenes import Scene
 from ..steering import OPTIONS
-from ..training import cache_folder
 
 # %% ../../nbs/batch/00_plans.ipynb #fb88f6f1
 def combinations(
@@ -251,32 +250,12 @@ def config_for(
     if run.start_from: config.view_mapper = str(view_mapper)
     return config
 
-# %% ../../nbs/batch/00_plans.ipynb #0ae6b0f3
-def digest(
-    *parts,     # bytes, texts, numbers, lists and dicts of these
-) -> str:       # 64 hexadecimal digits
-    "The SHA-256 of some values."
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode())
-        found.update(b'\0')
-    return found.hexdigest()
-
-def file_digest(
-    path,       # of a file
-) -> str:       # 64 hexadecimal digits
-    "The SHA-256 of a file."
-    found = hashlib.sha256()
-    with open(path, 'rb') as f:
-        while part := f.read(1 << 20): found.update(part)
-    return found.hexdigest()
-
 # %% ../../nbs/batch/00_plans.ipynb #561e1504
 def kept_digests(
     files: list,  # of paths
 ) -> list:        # of SHA-256, 64 hexadecimal digits each
     "Digests of files; those that were read before, and have not changed, are not read again."
-    store = cache_folder().with_name('digests')/f'{digest(*sorted({str(f.parent) for f in files}))[:32]}.json'
+    store = cache_folder('digests')/f'{digest(*sorted({str(f.parent) for f in files}))[:32]}.json'
     try: before = read_json(store)
     except InputError: before = {}
     found = {}

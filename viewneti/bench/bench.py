@@ -142,7 +142,7 @@ def bench_sampling(
     def draw(): return model.generate(PROMPT, cameras, 0, steps, size=size, batch_size=batch, progress=False)
     z = torch.randn(n, *model.latent_shape(size)).to(where)
     scheduler = model.default_sampler()
-    scheduler.set_timesteps(steps)
+    model.backbone.set_timesteps(scheduler, steps, model.latent_shape(size))
     def text():
         with torch.no_grad(): list(model.encode_steps(PROMPT, scheduler.timesteps, cameras))
     def vae():

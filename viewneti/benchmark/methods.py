@@ -9,6 +9,7 @@ __all__ = ['METHODS', 'PHRASES', 'Task']
 import math, shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -23,6 +24,14 @@ from ..mappers import MAPPERS, MapperOutput
 from ..models import ViewNeTI, own_size
 from ..scenes import Scene
 from ..training import Callback, FitConfig, fit
+
+# %% ../../nbs/benchmark/01_methods.ipynb #f17821b8
+@lru_cache(1)
+def frozen(
+    name: str,  # of a model, or its folder
+) -> ViewNeTI:  # to which nobody adds words
+    "The frozen model, read once for all tasks."
+    return ViewNeTI.from_pretrained(name)
 
 # %% ../../nbs/benchmark/01_methods.ipynb #3dd26fc1
 @dataclass
@@ -42,9 +51,8 @@ class Task:
     caption = property(lambda self: self.scene.info.get('caption') or 'a photo of an object', doc='what there is to see')
 
     def load_model(self) -> ViewNeTI:
-        "The frozen model, read once."
-        if '_model' not in vars(self): self._model = ViewNeTI.from_pretrained(self.model)
-        return self._model
+        "The frozen model, without words."
+        return frozen(self.model)
 
     def pictures(self) -> torch.Tensor:  # [N, 3, H, W] in [0, 1]
         "The training pictures, at the size at which the model draws."

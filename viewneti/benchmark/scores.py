@@ -6,7 +6,7 @@
 __all__ = ['run_benchmark', 'summarize_benchmark']
 
 # %% ../../nbs/benchmark/02_scores.ipynb #daa4302b
-import csv, hashlib, json, random, time
+import csv, hashlib, random, time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 from .configuration import BenchmarkConfig
 from .methods import METHODS, PHRASES, Task
 from ..cameras import METERS, Camera, measure_camera, spherical, view_angle
-from ..core import InputError, read_json, write_json
+from ..core import InputError, digest, file_digest, read_json, write_json, write_whole
+from ..intervals import resample
 from ..models import own_size
 from ..scenes import Scene, load_scene, true_pictures
 
@@ -78,7 +79,7 @@ def plan_hash(
     def plain(camera): return [round(x, 4) for x in camera.projection.flatten().tolist()]
     asks = [(s.info.get('toy') or s.name, {k: [plain(c) for c in v] for k, v in asked_cameras(s, plan).items()})
             for s in scenes]
-    return hashlib.sha256(json.dumps(asks, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(asks)[:16]
 
 # %% ../../nbs/benchmark/02_scores.ipynb #e69f80b3
 @torch.no_grad()
@@ -114,13 +115,6 @@ def check_benchmark(config: BenchmarkConfig) -> BenchmarkPlan:
     return BENCHMARKS[config.version]
 
 # %% ../../nbs/benchmark/02_scores.ipynb #4a0313ef
-def file_hash(path) -> str:  # 16 hexadecimal digits, of a file or of all files below a folder, in order
-    "What is on disk, as one number."
-    files = [path] if Path(path).is_file() else sorted(f for f in Path(path).rglob('*.safetensors'))
-    found = hashlib.sha256()
-    for f in files: found.update(Path(f).read_bytes())
-    return found.hexdigest()[:16]
-
 def run_piece(
     name: str,         # of the method
     task: Task,
@@ -139,9 +133,10 @@ def run_piece(
             rows += [dict(kind=kind, drawing=seed, **r)
                      for r in score_drawn(pictures[:, j], task.scene, cameras, meter)]
     folder = getattr(draw, 'folder', None)
+    weights = sorted((folder/'checkpoints').rglob('*.safetensors')) if folder else []
     return about | dict(
         method=name, scene=task.scene.name, training=task.seed, parameters=getattr(draw, 'parameters', 0),
-        pictures=len(task.scene.train), learned=file_hash(folder/'checkpoints') if folder else None,
+        pictures=len(task.scene.train), learned=digest(*map(file_digest, weights))[:16] if folder else None,
         drawn=drawn.hexdigest()[:16], seconds_learning=round(learned, 2),
         seconds_drawing=round(time.perf_counter()-began-learned, 2), rows=rows)
 
@@ -152,7 +147,7 @@ def write_rows(
 ):
     "A line for each picture."
     keys = ['method', 'scene', 'training', 'kind', 'drawing', 'azimuth', 'elevation', 'angle', 'psnr']
-    with open(file, 'w', newline='', encoding='utf-8') as f:
+    with write_whole(file) as part, open(part, 'w', newline='', encoding='utf-8') as f:
         table = csv.DictWriter(f, keys, extrasaction='ignore')
         table.writeheader()
         for p in pieces: table.writerows(p | r for r in p['rows'])
@@ -205,19 +200,14 @@ def resampled_medians(
     seed: int = 0,
 ) -> np.ndarray:      # [times, methods] degrees: medians of scenes, trainings and cameras that were drawn again
     "What medians might have been."
-    chance, names = np.random.default_rng(seed), list(angles[0])
-    pick = lambda n: chance.integers(n, size=n)
-    def once():
-        parts = [[] for _ in angles]
-        for scene in (names[i] for i in pick(len(names))):
-            trainings = pick(min(len(a[scene]) for a in angles))
-            for t in trainings:
-                views = pick(len(angles[0][scene][t]))
-                for part, a in zip(parts, angles): part.append(a[scene][t][views])
-        return [np.median(np.concatenate(part)) for part in parts]
-    return np.array([once() for _ in range(times)])
+    keys = [(scene, t) for scene in angles[0] for t in range(min(len(a[scene]) for a in angles))]
+    values = np.stack([np.concatenate([a[scene][t] for scene, t in keys]) for a in angles])
+    scene, training = np.repeat(np.array(keys), [len(angles[0][s][t]) for s, t in keys], axis=0).T
+    rng = np.random.default_rng(seed)
+    return np.array([np.median(values[:, resample(values.shape[1], [scene, training], rng)], axis=1)
+                     for _ in range(times)])
 
-def interval(
+def middle(
     values,          # [times]
     share: float = .95,
 ) -> tuple:          # low, high
@@ -242,11 +232,11 @@ def summarize_benchmark(
         medians = resampled_medians(angles, times)
         every = [np.concatenate([x for part in a.values() for x in part]) for a in angles]
         of = [r for p in own for r in p['rows'] if r['kind'] == kind or kind == 'new' and r['kind'] != 'training']
-        row = dict(method=name, median=float(np.median(every[0])), **dict(zip(('low', 'high'), interval(medians[:, 0]))),
+        row = dict(method=name, median=float(np.median(every[0])), **dict(zip(('low', 'high'), middle(medians[:, 0]))),
                    refused=float(np.mean([r['angle'] is None for r in of])), psnr=mean(r['psnr'] for r in of),
                    parameters=own[0]['parameters'], seconds=float(np.mean([p['seconds_learning'] for p in own])))
         if against:
-            low, high = interval(medians[:, 0]-medians[:, 1])
+            low, high = middle(medians[:, 0]-medians[:, 1])
             row |= dict(difference=float(np.median(every[0])-np.median(every[1])), difference_low=low, difference_high=high)
         rows.append(row)
     return sorted(rows, key=lambda r: r['median'])

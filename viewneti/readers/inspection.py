@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from ..cameras import Camera, common_center, plot_cameras, spherical
-from ..core import PALETTE, STYLE, InputError, Registry, in_short, write_json, write_whole
+from ..core import PALETTE, STYLE, InputError, Registry, in_short, some, write_json, write_whole
 from .folder import find_pictures
 from ..scenes import Scene, find_reader, load_picture, load_scene
 
@@ -42,11 +42,6 @@ def middle(scene:Scene,
 def posed(scene:Scene)->list: # of `View`, those with a camera
     "The views whose camera is known"
     return [v for v in scene.views if v.calibration is not None]
-
-def some(names)->str: # at most five of them
-    "A few names, for a sentence"
-    names = list(names)
-    return ', '.join(map(str, names[:5])) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
 
 # %% ../../nbs/readers/inspection.ipynb #8d7155bb
 _FLIP = torch.diag(torch.tensor([1., -1, -1], dtype=torch.float64))

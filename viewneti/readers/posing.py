@@ -15,9 +15,9 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from tqdm.auto import tqdm
 
 from ..cameras import common_center, view_angle
-from ..core import InputError, in_short, read_json, write_json, write_whole
+from ..core import InputError, in_short, read_json, some, write_json, write_whole
 from ..interruptions import only_one, stop_requests, sweep
-from .inspection import Finding, some
+from .inspection import Finding
 from .transforms import find_transforms
 from ..scenes import PICTURE_TYPES, exif_turn, load_scene, natural_order, open_picture
 

@@ -13,9 +13,9 @@ from types import NoneType
 
 import numpy as np
 
-from ..core import PALETTE, STYLE, InputError, quoted, read_text
+from ..core import PALETTE, STYLE, InputError, quoted, read_text, some
 from ..cli import closest
-from ..scenes import PICTURE_TYPES, natural_order, open_picture
+from ..scenes import is_picture, natural_order
 
 # %% ../../nbs/scoring/00_angles.ipynb #f2645b5f
 #: The object's own sides, and the azimuth, in our count, of a camera that sees each
@@ -220,14 +220,7 @@ def pictures_in(
     "The pictures of a folder."
     folder = Path(folder)
     if not folder.is_dir(): raise InputError(f'{folder}: expected a folder of pictures, found no such folder')
-    found = (f for f in folder.rglob('*') if f.suffix.lower() in PICTURE_TYPES and f.is_file())
-    return sorted((f.relative_to(folder).as_posix() for f in found if not f.name.startswith('.')), key=natural_order)
-
-def named_few(
-    names: list,
-) -> str:
-    "The first of many."
-    return ', '.join(map(str, names[:3])) + (f' and {len(names)-3} more' if len(names) > 3 else '')
+    return sorted((f.relative_to(folder).as_posix() for f in filter(is_picture, folder.rglob('*'))), key=natural_order)
 
 def match_pictures(
     folder,
@@ -246,30 +239,8 @@ def match_pictures(
     if absent and not partial:
         raise InputError(f'{folder}: expected the {len(files)} pictures of the list, found {len(absent)} of '
                          'them missing '
-                         f'({named_few(absent)}); --partial true scores the others')
+                         f'({some(absent, 3)}); --partial true scores the others')
     if extra and not partial:
         raise InputError(f'{folder}: expected the pictures of the list alone, found {len(extra)} that it does not name '
-                         f'({named_few(extra)}); --partial true leaves them out')
+                         f'({some(extra, 3)}); --partial true leaves them out')
     return asked.only([i for i, f in enumerate(files) if f not in set(absent)])
-
-# %% ../../nbs/scoring/00_angles.ipynb #c7abf616
-def load_pictures(
-    folder,
-    files: list,   # names in it
-) -> list:         # of [3, H, W] in [0, 1]; `InputError` names one that cannot be read
-    "Pictures, transparent ones on white."
-    import torch
-    from PIL import Image
-    out = []
-    for name in files:
-        path = Path(folder)/name
-        with open_picture(path) as picture:
-            try:
-                if 'A' in picture.getbands() or 'transparency' in picture.info:
-                    clear = picture.convert('RGBA')
-                    picture = Image.alpha_composite(Image.new('RGBA', clear.size, (255,)*4), clear)
-                x = np.array(picture.convert('RGB'))
-            except (OSError, SyntaxError, ValueError) as e:
-                raise InputError(f'{path}: expected a whole picture, found one that cannot be read ({e})') from None
-        out.append(torch.from_numpy(x).permute(2, 0, 1).float()/255)
-    return out

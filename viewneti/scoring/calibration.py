@@ -6,17 +6,16 @@
 __all__ = ['calibrate_meter']
 
 # %% ../../nbs/scoring/04_calibration.ipynb #402ff340
-import hashlib, json, os
+import hashlib, json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 
-from ..core import InputError, Registry, read_json, write_json
+from ..core import InputError, Registry, cache_folder, read_json, write_json
 from .meters import aligned, find_meter
-from .statistics import circular_mean, interval, share_interval, signed
+from ..intervals import circular_mean, interval, share_interval, signed
 
 # %% ../../nbs/scoring/04_calibration.ipynb #74cdd8fc
 #: What the embedded world is asked for
@@ -120,8 +119,7 @@ def calibration_file(
     "Where a meter's calibration is kept."
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     safe = ''.join(c if c.isalnum() else '-' for c in identity['name'])
-    root = Path(os.environ.get('VIEWNETI_CACHE') or user_cache_path('viewneti'))
-    return root/'calibrations'/f'{safe}-{digest}.json'
+    return cache_folder('calibrations')/f'{safe}-{digest}.json'
 
 def through_model(
     known: Known,

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from ..cameras import METERS, Camera, common_center, spherical
 from ..cli import closest
 from ..core import InputError, Registry, in_short
-from .statistics import signed, view_between
+from ..intervals import signed, view_between
 
 # %% ../../nbs/scoring/02_meters.ipynb #30fdd86a
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ..core import PALETTE, STYLE, InputError, write_json, write_whole
-from .angles import (DIRECTIONS, SIDES, Asked, Convention, load_pictures, match_pictures,
+from .angles import (DIRECTIONS, SIDES, Asked, Convention, match_pictures,
                                      plot_convention, read_asked)
 from .calibration import FLIP, errors_of, find_calibration, remarks
 from .meters import Reading, aligned, find_meter
-from .statistics import circular_mean, interval, share_interval, signed, view_between
+from ..intervals import circular_mean, interval, share_interval, signed, view_between
+from ..scenes import load_picture
 
 # %% ../../nbs/scoring/05_score.ipynb #76cf243e
 def take_readings(
@@ -356,7 +357,7 @@ def score_pictures(
     "How far the views of pictures are from what was asked for."
     convention = Convention(azimuth_zero, azimuth_direction, elevation_zero)
     listed = match_pictures(pictures, read_asked(asked, unit, convention), partial)
-    loaded, instrument = load_pictures(pictures, [r['file'] for r in listed.rows]), find_meter(meter, weights)
+    loaded, instrument = [load_picture(Path(pictures)/r['file']) for r in listed.rows], find_meter(meter, weights)
     azimuth, elevation = convention.azimuths(listed.azimuth), convention.elevations(listed.elevation)
     readings = take_readings(instrument, loaded, listed, azimuth, elevation)
     things = np.array([r['object'] for r in listed.rows])
