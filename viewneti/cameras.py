@@ -468,7 +468,10 @@ class SphericalEncoding(Encoding):
         return self
 
 # %% ../nbs/01_cameras.ipynb #b0c21e44
-ENCODINGS = Registry('encoding', **{c.name: c for c in (ProjectionEncoding, SphericalEncoding)})
+#: Name -> `Encoding`; the last four are explained in [camera encodings](benchmark/00_encodings.ipynb)
+ENCODINGS = Registry('encoding', **{c.name: c for c in (ProjectionEncoding, SphericalEncoding)}, **{
+    name.lower(): f'viewneti.benchmark.encodings:{name}Encoding'
+    for name in ('Azimuth', 'Factorised', 'Sinusoidal', 'Pluecker')})
 
 # %% ../nbs/01_cameras.ipynb #a6b57007
 def make_encoding(name:str, # a key of `ENCODINGS`: 'projection', 'spherical' or yours

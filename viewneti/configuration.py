@@ -72,8 +72,8 @@ class FitConfig:
     view_mapper: str = ''               # modes 'transfer', 'frozen': a mapper's file, a run, or a name in the registry
     object_mapper: str = ''             # what the object's mapper starts from: a mapper's file, or a run; none: anew
     registry: str = 'view_mappers.yaml' # names of pretrained view mappers and where they are
-    encoding: Optional[str] = None      # what a view mapper sees of a camera: 'projection' or 'spherical'; None: the
-                                        # pretrained mapper's, or else 'projection'
+    encoding: Optional[str] = None      # what a view mapper sees of a camera: 'projection', 'spherical', or another name
+                                        # in `viewneti.cameras.ENCODINGS`; None: the pretrained mapper's, or 'projection'
     camera_sigmas: list[float] = field(default_factory=list)    # spread of each camera number's Fourier frequencies;
                                         # none: the encoding's own (paper: 0.5)
     mapper: str = 'paper'               # kind of the mappers: a name in `viewneti.mappers.MAPPERS`
@@ -104,6 +104,8 @@ class FitConfig:
     validation_objects: list[str] = field(default_factory=list)          # mode 'scenes': which; none: the first
     validation_prompts: list[str] = field(default_factory=list)  # mode 'object': templates with {} to draw; none: the
                                         # run's own prompt
+    stop_when: Optional[Rate] = None    # degrees: learning ends when the median camera error of the views drawn in
+                                        # validation is that or less, where a meter reads their pictures; None: never
     sampling_steps: Sampling = 30       # of the sampler in validation
     guidance: Factor = 7.5              # in validation
     tracker: Tracker = 'tensorboard'    # where losses and pictures are logged: 'tensorboard', 'wandb' or 'none'

@@ -98,6 +98,9 @@ def check_mode(
         wrong('schedule_steps', f'at least {config.steps}, the steps,')
     if mode.many and config.object_mapper: wrong('object_mapper', 'nothing, since each scene has its own,')
     if config.mode != 'object' and config.validation_prompts: wrong('validation_prompts', 'nothing')
+    if config.stop_when and not mode.view: wrong('stop_when', 'nothing, since there is no camera,')
+    if config.stop_when and not config.validate_every:
+        raise InputError(f'stop_when: found {config.stop_when:g}, expected validate_every too, which measures degrees')
     if mode.view == 'pretrained' and not config.view_mapper:
         wrong('view_mapper', 'a file, a run, or a name in the registry')
     if mode.view != 'pretrained' and config.view_mapper:
@@ -441,10 +444,17 @@ def log(self: Run) -> list:  # of dicts with step, loss, lr
     "The training log."
     return read_log(self.folder/'log.jsonl')
 
+# %% ../nbs/07_training_experiment.ipynb #95b6a990
+@patch(as_prop=True)
+def validation(self: Run) -> list:  # of dicts with step and scores, such as 'object/camera_angle_median', by step
+    "The scores of the views that were drawn on the way."
+    files = {int(f.name.split('-')[1]): f for f in (self.folder/'validation').glob('step-*-scores.json')}
+    return [dict(step=step) | decode(dict[str, float], read_json(files[step]), files[step]) for step in sorted(files)]
+
 # %% ../nbs/07_training_experiment.ipynb #18c6a549
 FREE = {'folder', 'steps', 'save_every', 'keep', 'device', 'masks', 'registry', 'tracker', 'validate_every',
         'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance',
-        'gradient_checkpointing', 'validation_prompts', 'original_files'}
+        'gradient_checkpointing', 'validation_prompts', 'original_files', 'stop_when'}
 
 def same_place(
     before: str,       # a folder, as a run's configuration names it

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CALLBACKS', 'TrainingSet', 'Batch', 'training_loss', 'Stepper', 'Callback', 'Journal', 'read_progress',
-           'ProgressFile', 'Stopping', 'Checkpoints', 'Validation', 'fit', 'plot_losses']
+           'ProgressFile', 'Stopping', 'Checkpoints', 'Validation', 'fit', 'plot_losses', 'plot_validation']
 
 # %% ../nbs/07_training.ipynb #8a7a366e
 import contextlib, hashlib, json, math, os, re, time
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
+from statistics import median
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -29,7 +30,7 @@ from tqdm.auto import tqdm
 from typing_extensions import TypedDict
 
 from .augmentation import augment, flip
-from .cameras import make_encoding
+from .cameras import make_encoding, measure_camera, view_angle
 from .core import (InputError, PALETTE, STYLE, cache_folder, decode, descend, epoch_order, read_json, read_tensors,
                            step_generator, write_json, write_whole)
 from .experiment import (MODES, FitConfig, Run, captions_for, check_run, check_view_mapper, checkpoint_size,
@@ -534,12 +535,24 @@ class Checkpoints(Callback):
 
 # %% ../nbs/07_training.ipynb #5c277c2b
 SCORER = 'viewneti.evaluation:validate_views'   # of run, model and step -> title -> picture [3, H, W], or a number
+METER = 'viewneti.metrics:meter_for'    # of a scene -> what `measure_camera` takes, or None
+ANGLE = 'camera_angle_median'   # how a median camera error is called, after the object's name
+
+def camera_errors(
+    drawn: torch.Tensor,  # [V, S, 3, H, W]
+    cameras: list,        # V, that were asked for
+    scene: Scene,
+) -> list:                # of V * S angles in degrees; empty where no meter reads such pictures
+    "How far the drawn cameras are from those that were asked for."
+    meter = resolve_name(METER)(scene)
+    read = lambda picture: measure_camera(picture, scene, meter).camera
+    return [view_angle(read(x), c, scene.center) for c, row in zip(cameras, drawn) for x in row if meter]
 
 def draw_views(
     run: Run,
     model: ViewNeTI,     # with the run's mappers
     step: int,
-) -> dict:               # title -> picture [3, H, W]: truth above, drawn below; or a number
+) -> dict:               # title -> picture [3, H, W]: truth above, drawn below; or a number, such as 'object/camera_angle_median'
     "Some views not trained on, evenly chosen (trained ones, if there are no others), for each object to be validated."
     c, found = run.config, {}
     if not MODES[c.mode].view: return draw_prompts(run, model)
@@ -556,8 +569,11 @@ def draw_views(
         truth = [v.image(size) for v in views]
         for seed, row in zip(c.validation_seeds, drawn.transpose(0, 1)):
             found[f'{token.strip("<>")} seed {seed}'] = make_grid([*truth, *row], nrow=len(views))
+        if angles := camera_errors(drawn, [v.calibration for v in views], scene):
+            found[f'{token.strip("<>")}/{ANGLE}'] = median(angles)
     return found
 
+# %% ../nbs/07_training.ipynb #6df3f8ce
 def draw_prompts(
     run: Run,            # of mode 'object'
     model: ViewNeTI,     # with the run's mappers
@@ -570,30 +586,58 @@ def draw_prompts(
                                         progress=False)[0] for prompt in prompts], 1)   # [S, prompts, 3, H, W]
     return {f'{token.strip("<>")} seed {s}': make_grid(rows, nrow=1) for s, rows in zip(c.validation_seeds, drawn)}
 
+# %% ../nbs/07_training.ipynb #388aed86
+def good_enough(
+    run: Run,
+    step: int,   # at which views were drawn
+) -> bool:
+    "Whether the drawn cameras miss by no more than the configuration asks for."
+    scores = next((s for s in run.validation if s['step'] == step), {})
+    angles = [x for title, x in scores.items() if title.split('/')[-1] in (ANGLE, f'unmasked_{ANGLE}')]
+    return bool(run.config.stop_when and angles and max(angles) <= run.config.stop_when)
+
 # %% ../nbs/07_training.ipynb #6f7f79c5
 class Validation(Callback):
-    "Draws some views when it is due, into the run's folder and the tracker."
+    "Draws some views when it is due, into the run's folder and the tracker; ends the run when they are good enough."
+    everywhere = True       # one draws, all of them stop
     def __init__(self,
         draw=draw_views,  # function of run, model and step -> title -> picture [3, H, W], or a number for a curve
     ): self.draw = draw
 
     def check(self, model, config, scenes):
-        if not (config.validate_every and config.validation_views == 'all' and MODES[config.mode].view): return
+        if not (config.validate_every and MODES[config.mode].view): return
         for scene in (scenes[token] for token in config.validation_objects or scenes):
-            if not scene.test: raise InputError(f"{scene.path}: validation_views: found 'all', expected a split with "
-                                                f'test views, unlike {config.split!r}')
+            if config.validation_views == 'all' and not scene.test:
+                raise InputError(f"{scene.path}: validation_views: found 'all', expected a split with test views, "
+                                 f'unlike {config.split!r}')
+            if config.stop_when and self.draw == draw_views and resolve_name(METER)(scene) is None:
+                raise InputError(f'{scene.path}: stop_when: found {config.stop_when:g}, expected nothing, since no '
+                                 'meter reads cameras off its pictures')
 
     def on_start(self, at):
-        if not any((at.run.folder/'validation').glob(f'step-{at.step}-*')): self.on_step(at)
+        there = [f.name for f in (at.run.folder/'validation').glob(f'step-{at.step}-*')]
+        self.on_step(at, anew=not there or bool(at.run.config.stop_when) and f'step-{at.step}-scores.json' not in there)
 
-    def on_step(self, at):
-        if not at.is_due(at.run.config.validate_every): return
-        with at.asked.at_once():
-            found = self.draw(at.run, at.model, at.step)
-            scores = {title: x for title, x in found.items() if isinstance(x, (int, float))}
-            if scores: write_json(at.run.folder/'validation'/f'step-{at.step}-scores.json', scores)
-            if scores and at.tracker: at.tracker.log(scores, step=at.step)
-            for title in [t for t in found if t not in scores]: self.show(at, title, found[title])
+    def on_step(self,
+        at,           # the progress, see `Callback`
+        anew=True,    # False: this step was drawn before
+    ):
+        "After each step."
+        config = at.run.config
+        if not at.is_due(config.validate_every): return
+        if at.stepper.state.is_main_process:
+            with at.asked.at_once():
+                if anew: self.look(at)
+                at.stopped = at.stopped or good_enough(at.run, at.step)
+        if config.stop_when: Stopping().on_step(at)   # the others hear of it
+
+    def look(self, at):  # the progress, see `Callback`
+        "Draw, and keep what was drawn."
+        found = self.draw(at.run, at.model, at.step)
+        scores = {title: x for title, x in found.items() if isinstance(x, (int, float))}
+        for title in [t for t in found if t not in scores]: self.show(at, title, found[title])
+        if scores: write_json(at.run.folder/'validation'/f'step-{at.step}-scores.json', scores)
+        if scores and at.tracker: at.tracker.log(scores, step=at.step)
 
     def show(self,
         at,       # the progress, see `Callback`
@@ -651,5 +695,25 @@ def plot_losses(
             ax.plot(steps, losses, color=color, alpha=.25, lw=.8)
             ax.plot(steps, mean, color=color, label=run.folder.name)
         ax.set(xlabel='step', ylabel='loss')
+        ax.legend()
+    return ax
+
+# %% ../nbs/07_training.ipynb #9e85a2d9
+def plot_validation(
+    runs,                 # a `Run`, or several
+    score: str = ANGLE,   # of the views drawn on the way, without the object's name
+):                        # matplotlib Axes; `InputError` where nothing was measured
+    "A score of validation over steps, a line for each object."
+    with plt.rc_context(STYLE):
+        _, ax = plt.subplots(figsize=(6, 3))
+        for run in [runs] if isinstance(runs, Run) else runs:
+            for title in dict.fromkeys(t for s in run.validation for t in s):
+                token, _, name = title.partition('/')
+                if name.removeprefix('unmasked_') != score: continue
+                line = [(s['step'], s[title]) for s in run.validation if title in s]
+                ax.plot(*zip(*line), marker='o', ms=3, label=f'{run.folder.name}, {token}')
+        if not ax.lines: raise InputError(f'{run.folder}: score: found {score!r}, expected one that validation measured')
+        ax.set(xlabel='step', ylabel='median camera error (degrees)' if score == ANGLE else score)
+        ax.set_ylim(bottom=0)
         ax.legend()
     return ax

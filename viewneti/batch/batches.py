@@ -20,11 +20,12 @@ from rich.text import Text
 
 from ..core import InputError, in_short, quoted, read_json, write_json, write_whole
 from ..evaluation import load_predictions, read_results
+from ..experiment import Run
 from .executors import device_places, fetch, open_results, read_state, run_local, run_ray, run_slurm
 from ..interruptions import check_room, explained, free_room, in_megabytes, only_one
 from ..tables import markdown_table, write_csv
 from .plans import choose_at_once, jobs_of, read_plan
-from ..training import read_progress
+from ..training import ANGLE, read_progress
 
 # %% ../../nbs/batch/02_batches.ipynb #e6810e3f
 SHOWN = dict(test_psnr='PSNR (dB)', test_ssim='SSIM', test_lpips='LPIPS', camera_angle_median='camera error (°)',
@@ -111,6 +112,24 @@ def thumbnail(
         strip.save(file, 'WEBP', quality=70)
         return 'data:image/webp;base64,' + base64.b64encode(file.getvalue()).decode()
 
+# %% ../../nbs/batch/02_batches.ipynb #68fdc878
+def error_curve(
+    folder,     # of a planned run
+    width: int = 120,   # pixels
+    height: int = 36,
+) -> str:       # an SVG picture with words beside it, as HTML; empty where fewer than two steps were measured
+    "The median camera error of the views drawn on the way, over steps."
+    try: found = Run(Path(folder)/'run').validation
+    except InputError: return ''
+    mean = lambda s: np.mean([x for k, x in s.items() if k.split('/')[-1].removeprefix('unmasked_') == ANGLE] or [np.nan])
+    line = [(s['step'], y) for s in found if np.isfinite(y := mean(s))]
+    if len(line) < 2: return ''
+    (first, y0), (last, y1), top = line[0], line[-1], max(y for _, y in line)
+    at = lambda x, y: f'{2+(width-4)*(x-first)/(last-first):.1f},{height-2-(height-4)*y/max(top, 1e-9):.1f}'
+    told = f'{y0:.0f}° at step {first}, {y1:.0f}° at step {last}'
+    return (f'<svg width="{width}" height="{height}" role="img" aria-label="camera error: {told}"><polyline '
+            f'points="{" ".join(at(*p) for p in line)}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg> {told}')
+
 # %% ../../nbs/batch/02_batches.ipynb #4981b693
 STYLE = """:root { color-scheme: light dark; --line: #8884 }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem }
@@ -132,11 +151,12 @@ def page_row(
     links = [f.relative_to(root).as_posix() for f in map(folder.joinpath, (*names, 'log.txt', 'run')) if f.exists()]
     links = ' '.join(f'<a href="{html.escape(quote(name))}">{html.escape(Path(name).name)}</a>' for name in links)
     picture = thumbnail(folder)
+    curve = error_curve(folder)
     picture = picture and f'<img src="{picture}" alt="Some views that {html.escape(row["name"], True)} draws">'
     number = lambda v: f'<td class="n">{v:.4g}</td>' if isinstance(v, float) else f'<td>{html.escape(plain(v))}</td>'
     message = f'<td class="m">{html.escape(in_short(row["message"], 400))}</td>'
     cells = [
-        f'<td>{html.escape(row["name"])}</td><td>{row["state"]}</td><td>{picture}</td>',
+        f'<td>{html.escape(row["name"])}</td><td>{row["state"]}</td><td>{picture}{curve}</td>',
         *(number(row.get(c)) for c in columns),
         f'<td class="n">{row["step"]}/{row["steps"]}</td>',
         f'<td class="n">{in_time(row["seconds"])}</td><td>{links}</td>', message

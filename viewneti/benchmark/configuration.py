@@ -20,4 +20,6 @@ class BenchmarkConfig:
     trainings: int = 0                # only the first so many seeds; 0: all
     model: str = 'tiny'               # the frozen model
     steps: int = 1000                 # of training
+    view_mapper: str = ''             # of the methods that start from one: a mapper's file, or a run of that model;
+                                      # none: the one that ships with the package, for 'tiny'
     meter: str = 'learned'            # reads cameras off pictures: a name in `METERS`

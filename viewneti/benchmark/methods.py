@@ -9,7 +9,8 @@ __all__ = ['METHODS', 'PHRASES', 'Task']
 import math, shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -18,9 +19,10 @@ from fastcore.basics import patch
 from torch import nn
 from tqdm.auto import tqdm
 
-from ..cameras import Encoding, ENCODINGS, make_encoding, view_angle
+from ..cameras import Encoding, make_encoding, view_angle
 from ..core import InputError, Registry
 from ..mappers import MAPPERS, MapperOutput
+from ..experiment import MODES
 from ..models import ViewNeTI, own_size
 from ..scenes import Scene
 from ..training import Callback, FitConfig, fit
@@ -44,6 +46,7 @@ class Task:
     seed: int = 0            # of training
     sampling_steps: int = 20 # of the sampler
     guidance: float = 3.5    # strength of the prompt
+    view_mapper: str = ''    # one that was learned from other scenes: a mapper's file, or a run
     words: Callable = None   # `Camera` -> the phrase that fits it best, where the frozen model knows such phrases
     options: dict = field(default_factory=dict)  # fields of `FitConfig` that differ from its defaults
 
@@ -177,18 +180,41 @@ def learned(
     draw.folder = run.folder
     return draw
 
-def by_camera(task: Task, run, model: ViewNeTI, tokens=None, more: int = 0):
+def by_camera(task: Task, run, model: ViewNeTI, more: int = 0):
     "Draw with a run's view token."
     draw = lambda cameras, seeds: model.generate(run.prompt, cameras, seeds, task.sampling_steps, task.guidance,
                                                  progress=False)
     draw.model = model
-    return learned(draw, run, model, list(model.mappers) if tokens is None else tokens, more)
+    tokens = [t for t in model.mappers if t != run.config.view_token or MODES[run.config.mode].view_learns]
+    return learned(draw, run, model, tokens, more)
 
+# %% ../../nbs/benchmark/01_methods.ipynb #b9bd47f4
 @METHODS.register('mapper')
-def mapper(task: Task):
+def mapper(task: Task, name: str = 'mapper', **changes):
     "The paper's mapper, for this scene alone (mode `scene`)."
-    run = run_of(task, 'mapper')
+    run = run_of(task, name, **changes)
     return by_camera(task, run, run.load_model())
+
+# %% ../../nbs/benchmark/01_methods.ipynb #60682a71
+for _name in ('spherical', 'factorised', 'sinusoidal', 'pluecker'):
+    METHODS[f'mapper-{_name}'] = partial(mapper, name=_name, encoding=_name)
+
+# %% ../../nbs/benchmark/01_methods.ipynb #4be3f921
+def known_mapper(task: Task) -> str:  # a mapper's file, or a run
+    "The view mapper that was learned from other scenes; `InputError` where there is none for the frozen model."
+    if task.view_mapper: return task.view_mapper
+    if task.model == 'tiny': return str(files('viewneti')/'assets'/'example')
+    raise InputError(f'view_mapper: found none, expected a mapper or a run that was learned with {task.model}')
+
+@METHODS.register('mapper-frozen')
+def frozen_mapper(task: Task):
+    "A view mapper of other scenes, as it is; only the object's word is learned."
+    return mapper(task, 'frozen', mode='frozen', view_mapper=known_mapper(task), encoding=None)
+
+@METHODS.register('mapper-transfer')
+def transferred_mapper(task: Task):
+    "A view mapper of other scenes, which learns on."
+    return mapper(task, 'transfer', mode='transfer', view_mapper=known_mapper(task), encoding=None)
 
 # %% ../../nbs/benchmark/01_methods.ipynb #c84424be
 def object_run(task: Task):
@@ -215,12 +241,6 @@ def words_and_token(task: Task):
     return learned(draw, run, model, list(model.mappers))
 
 # %% ../../nbs/benchmark/01_methods.ipynb #0c8b7d1c
-@ENCODINGS.register('azimuth')
-class AzimuthEncoding(ENCODINGS['spherical']):
-    "Sine and cosine of the azimuth."
-    name, dim = 'azimuth', 2
-    def _values(self, cameras): return super()._values(cameras)[:, :2]
-
 @MAPPERS.register('steady')
 class SteadyMapper(nn.Module):
     "A word for each camera, the same at every timestep and in every layer."
@@ -251,6 +271,44 @@ class SteadyMapper(nn.Module):
 def azimuth_token(task: Task):
     "A word that turns with the azimuth, the same at all timesteps and in all layers."
     run = run_of(task, 'azimuth', encoding='azimuth', mapper='steady', textual_inversion=True)
+    return by_camera(task, run, run.load_model())
+
+# %% ../../nbs/benchmark/01_methods.ipynb #5bccfabb
+@MAPPERS.register('per-camera')
+class CameraTable(nn.Module):
+    "A free word for each known camera; for others, a mixture of those of the three nearest."
+    constant, alpha, bypass = False, 0., None
+    def __init__(self, dim: int, encoding: Encoding = None, hidden: int = 6, reference: str|None = None):
+        super().__init__()
+        self.dim, self.encoding, self.hidden, self.reference = dim, encoding, hidden, reference
+        self.words = nn.Parameter(torch.zeros(hidden, dim))                  # `hidden` cameras
+        self.register_buffer('known', torch.zeros(hidden, encoding.dim))     # scaled values of each
+
+    @classmethod
+    def from_model(cls, model, encoding, reference, hidden=6, generator=None, **others):
+        made = cls(model.dim, encoding, hidden, reference)
+        made.words.data.copy_(model.word_embedding(reference))
+        return made
+
+    config = SteadyMapper.config
+
+    def forward(self, t, layer, camera=None, truncation=None, generator=None):
+        apart = torch.cdist(self.encoding.scale(camera).to(self.known), self.known, compute_mode='donot_use_mm_for_euclid_dist')
+        near, which = apart.topk(min(3, self.hidden), dim=1, largest=False)
+        share = 1/near.clamp(min=1e-6)
+        return MapperOutput(torch.einsum('bk,bkd->bd', share/share.sum(1, keepdim=True), self.words[which]))
+
+class KnownCameras(Callback):
+    "Tells a `CameraTable` which cameras it is for."
+    def on_start(self, at):
+        table = at.model.mappers[at.run.config.view_token]
+        table.known.copy_(table.encoding.scale(next(iter(at.data.values())).cameras))
+
+@METHODS.register('per-camera')
+def word_for_each_camera(task: Task):
+    "A free word for each training camera, mixed between them."
+    run = run_of(task, 'per-camera', [KnownCameras()], encoding='spherical', mapper='per-camera', textual_inversion=True,
+                 hidden=len(task.cameras))
     return by_camera(task, run, run.load_model())
 
 # %% ../../nbs/benchmark/01_methods.ipynb #9426c329

@@ -165,7 +165,7 @@ def run_benchmark(
     scenes = every[:config.scenes or None]
     names, seeds, pieces = config.methods or list(METHODS), range(config.trainings or plan.trainings), []
     about = dict(version=config.version, part=config.part, asked=plan_hash(every, plan), model=config.model,
-                 steps=config.steps, meter=config.meter)
+                 steps=config.steps, view_mapper=config.view_mapper, meter=config.meter)
     todo = [(n, s, k) for k in seeds for s in scenes for n in names]
     for name, scene, seed in tqdm(todo, 'benchmark', disable=not progress):
         own = folder/'methods'/name/f'{config.part}-{scene.name}-{seed}'
@@ -176,7 +176,7 @@ def run_benchmark(
                                         f'{about[differ[0]]!r}; choose another folder')
         else:
             words = next((PHRASES[k](scene) for k in PHRASES if k in scene.info), None)
-            task = Task(scene, own, config.model, config.steps, seed, words=words)
+            task = Task(scene, own, config.model, config.steps, seed, view_mapper=config.view_mapper, words=words)
             write_json(own/'piece.json', piece := run_piece(name, task, plan, about, config.meter))
         pieces.append(piece)
     write_rows(folder/'rows.csv', pieces)
