@@ -72,7 +72,7 @@ class FitConfig:
     view_mapper: str = ''               # modes 'transfer', 'frozen': a mapper's file, a run, or a name in the registry
     object_mapper: str = ''             # what the object's mapper starts from: a mapper's file, or a run; none: anew
     registry: str = 'view_mappers.yaml' # names of pretrained view mappers and where they are
-    encoding: Optional[str] = None      # what a view mapper sees of a camera: 'projection', 'spherical', or another name
+    encoding: Optional[str] = None  # what a view mapper sees of a camera: 'projection', 'spherical', or another name
                                         # in `viewneti.cameras.ENCODINGS`; None: the pretrained mapper's, or 'projection'
     camera_sigmas: list[float] = field(default_factory=list)    # spread of each camera number's Fourier frequencies;
                                         # none: the encoding's own (paper: 0.5)

@@ -31,8 +31,8 @@ from typing_extensions import TypedDict
 
 from .augmentation import augment, flip
 from .cameras import make_encoding, measure_camera, view_angle
-from .core import (InputError, PALETTE, STYLE, cache_folder, decode, descend, epoch_order, read_json, read_tensors,
-                           step_generator, write_json, write_whole)
+from .core import (InputError, PALETTE, STYLE, cache_folder, decode, descend, epoch_order, read_json,
+                           read_tensors, step_generator, write_json, write_whole)
 from .experiment import (MODES, FitConfig, Run, captions_for, check_run, check_view_mapper, checkpoint_size,
                                  clear_run, find_view_mapper, load_frozen, load_object_mapper, load_view_mapper,
                                  objects_of, open_run, open_scene, places_of, resolve)
@@ -712,7 +712,8 @@ def plot_validation(
                 if name.removeprefix('unmasked_') != score: continue
                 line = [(s['step'], s[title]) for s in run.validation if title in s]
                 ax.plot(*zip(*line), marker='o', ms=3, label=f'{run.folder.name}, {token}')
-        if not ax.lines: raise InputError(f'{run.folder}: score: found {score!r}, expected one that validation measured')
+        if not ax.lines: raise InputError(f'{run.folder}: score: found {score!r}, expected one that '
+                                          'validation measured')
         ax.set(xlabel='step', ylabel='median camera error (degrees)' if score == ANGLE else score)
         ax.set_ylim(bottom=0)
         ax.legend()

@@ -121,14 +121,17 @@ def error_curve(
     "The median camera error of the views drawn on the way, over steps."
     try: found = Run(Path(folder)/'run').validation
     except InputError: return ''
-    mean = lambda s: np.mean([x for k, x in s.items() if k.split('/')[-1].removeprefix('unmasked_') == ANGLE] or [np.nan])
+    mean = lambda s: np.mean([x for k, x in s.items()
+                              if k.split('/')[-1].removeprefix('unmasked_') == ANGLE] or [np.nan])
     line = [(s['step'], y) for s in found if np.isfinite(y := mean(s))]
     if len(line) < 2: return ''
     (first, y0), (last, y1), top = line[0], line[-1], max(y for _, y in line)
     at = lambda x, y: f'{2+(width-4)*(x-first)/(last-first):.1f},{height-2-(height-4)*y/max(top, 1e-9):.1f}'
     told = f'{y0:.0f}° at step {first}, {y1:.0f}° at step {last}'
-    return (f'<svg width="{width}" height="{height}" role="img" aria-label="camera error: {told}"><polyline '
-            f'points="{" ".join(at(*p) for p in line)}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg> {told}')
+    return (
+        f'<svg width="{width}" height="{height}" role="img" aria-label="camera error: {told}"><polyline '
+        f'points="{" ".join(at(*p) for p in line)}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg> {told}'
+    )
 
 # %% ../../nbs/batch/02_batches.ipynb #4981b693
 STYLE = """:root { color-scheme: light dark; --line: #8884 }

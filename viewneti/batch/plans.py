@@ -7,6 +7,7 @@ __all__ = ['Plan', 'read_plan', 'expand']
 
 # %% ../../nbs/batch/00_plans.ipynb #dc087447
 import difflib, itertools, json, math, re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import lru_cache
@@ -258,12 +259,11 @@ def kept_digests(
     store = cache_folder('digests')/f'{digest(*sorted({str(f.parent) for f in files}))[:32]}.json'
     try: before = read_json(store)
     except InputError: before = {}
-    found = {}
-    for f in files:
-        told = f.stat()
-        old, mark = before.get(str(f)), [told.st_size, told.st_mtime_ns]
-        known = isinstance(old, list) and len(old) == 3 and old[:2] == mark
-        found[str(f)] = old if known else [*mark, file_digest(f)]
+    marks = {f: [f.stat().st_size, f.stat().st_mtime_ns] for f in files}
+    known = lambda f: isinstance(old := before.get(str(f)), list) and len(old) == 3 and old[:2] == marks[f]
+    new = [f for f in marks if not known(f)]
+    with ThreadPoolExecutor() as pool: read = dict(zip(new, pool.map(file_digest, new)))
+    found = {str(f): [*marks[f], read[f]] if f in read else before[str(f)] for f in marks}
     if found != before:
         with suppress(OSError): write_json(store, found)   # a full disk, or one that cannot be written
     return [found[str(f)][2] for f in files]

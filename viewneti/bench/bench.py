@@ -16,11 +16,10 @@ from ..cli import UserError, command, table
 # %% ../../nbs/bench/00_bench.ipynb #b5e71681
 XL = dict(
     text_encoder=dict(hidden_size=2048, intermediate_size=8192, num_hidden_layers=20, num_attention_heads=32),
-    unet=dict(sample_size=128, block_out_channels=(320, 640, 1280), cross_attention_dim=2048, use_linear_projection=True,
-              attention_head_dim=(5, 10, 20), transformer_layers_per_block=(1, 2, 10), upcast_attention=None,
-              down_block_types=('DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'),
-              up_block_types=('CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D')),
-    vae=dict(sample_size=1024))
+    unet=dict(sample_size=128, block_out_channels=(320, 640, 1280), cross_attention_dim=2048,
+              use_linear_projection=True, attention_head_dim=(5, 10, 20), transformer_layers_per_block=(1, 2, 10),
+              upcast_attention=None, down_block_types=('DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'),
+              up_block_types=('CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D')), vae=dict(sample_size=1024))
 
 def shaped_model(
     shape: str,  # 'sd-2.1', 'sd-1.5', 'sdxl', or 'narrow'
@@ -225,7 +224,8 @@ def unloaded_model(
     try:
         for part in ('vae', 'unet'):
             parts[part] = CLASSES[part].from_config(CLASSES[part].load_config(folder, subfolder=part))
-        parts['text_encoder'] = CLASSES['text_encoder'](CLIPTextConfig.from_pretrained(folder, subfolder='text_encoder'))
+        parts['text_encoder'] = CLASSES['text_encoder'](CLIPTextConfig.from_pretrained(
+            folder, subfolder='text_encoder'))
     finally: torch.set_default_dtype(before)
     for part in parts.values(): part.requires_grad_(False).eval()
     others = {part: CLASSES[part].from_pretrained(folder, subfolder=part) for part in ('tokenizer', 'scheduler')}
@@ -283,13 +283,15 @@ def bench(options: BenchOptions):
     held = torch.cuda.max_memory_allocated() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
     device = torch.cuda.get_device_name() if gpu else f'{platform.machine()}, {torch.get_num_threads()} threads'
     told = dict(device=device, torch=torch.__version__, precision=options.precision, model=options.model,
-                size=size and list(size), batch=options.batch, steps=options.steps, product_rate=rate, memory=held, **found)
+                size=size and list(size), batch=options.batch, steps=options.steps, product_rate=rate,
+                memory=held, **found)
     if options.folder: write_json(Path(options.folder)/'bench.json', told)
     unit = 'seconds' if gpu else 'CPU seconds'
     rows = [[f'training step, batch {options.batch}', found['training']['seconds'], unit],
             [f'a picture, {options.steps} steps', found['drawing']['seconds']/options.views, unit],
             ['memory, at most', held/2**30, 'GiB' if gpu else 'GiB, Python and libraries included']]
     for what, one in found.items():
-        rows += [[f'{what}: {part.replace("_", " ")}', f'{share:.0%}', 'of the time'] for part, share in one['shares'].items()]
+        rows += [[f'{what}: {part.replace("_", " ")}', f'{share:.0%}', 'of the time']
+                 for part, share in one['shares'].items()]
         rows.append([f'{what}: the floor', f"{one['floor']:.0%}", 'of the time'])
     print(table([['device', device, '']] + rows))

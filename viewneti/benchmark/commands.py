@@ -17,7 +17,7 @@ from ..cli import command, table
 class BenchmarkOptions(BenchmarkConfig):
     "What is run, and how it is told."
     against: Optional[str] = None   # a method with which the others are compared
-    kind: str = 'new'               # cameras of the table: 'training', 'between', 'off', 'beyond'; 'new': the last three
+    kind: str = 'new'  # cameras of the table: 'training', 'between', 'off', 'beyond'; 'new': the last three
 
 @command(BenchmarkOptions, again='the same command goes on with what is left')
 def benchmark(options: BenchmarkOptions):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 class BenchmarkConfig:
     "What is run, and with what."
     folder: str = 'runs/benchmark'    # scenes, what methods learn, rows.csv
-    methods: list[str] = field(default_factory=list)    # such as 'mapper' 'words' 'nearest-view'; none: all of `METHODS`
+    methods: list[str] = field(default_factory=list)  # such as 'mapper' 'words' 'nearest-view'; none: all of `METHODS`
     version: str = 'v1'               # of the list
     part: str = 'validation'          # 'validation', for choosing, or 'reported'
     scenes: int = 0                   # only the first so many; 0: all

@@ -46,7 +46,8 @@ class PlueckerEncoding(Encoding):
     name, dim, keeps, center, radius = 'pluecker', 24, dict(center=(3,), radius=(1,)), None, None
 
     def _values(self, cameras):
-        if self.center is None: raise InputError('pluecker encoding: expected to be fitted on cameras first, found no centre')
+        if self.center is None: raise InputError('pluecker encoding: expected to be fitted on cameras first, '
+                                                 'found no centre')
         def rays(camera):
             origin, directions = camera.resized((2, 2)).rays()               # [3], [2, 2, 3]
             moments = torch.cross((origin-self.center)[None, None].expand_as(directions), directions, dim=-1)

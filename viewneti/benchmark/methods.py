@@ -51,7 +51,8 @@ class Task:
     options: dict = field(default_factory=dict)  # fields of `FitConfig` that differ from its defaults
 
     cameras = property(lambda self: [v.calibration for v in self.scene.train], doc='of the training views')
-    caption = property(lambda self: self.scene.info.get('caption') or 'a photo of an object', doc='what there is to see')
+    caption = property(lambda self: self.scene.info.get('caption') or 'a photo of an object',
+                       doc='what there is to see')
 
     def load_model(self) -> ViewNeTI:
         "The frozen model, without words."
@@ -142,7 +143,8 @@ def sampled(
     model, drawn = model or task.load_model(), []
     for i, prompt in enumerate(prompts):
         own = [1000*i + seed for seed in seeds] if apart else seeds
-        drawn.append(model.generate(prompt, seeds=own, steps=task.sampling_steps, guidance=task.guidance, progress=False))
+        drawn.append(
+            model.generate(prompt, seeds=own, steps=task.sampling_steps, guidance=task.guidance, progress=False))
     return torch.cat(drawn)
 
 @METHODS.register('caption')
@@ -293,7 +295,8 @@ class CameraTable(nn.Module):
     config = SteadyMapper.config
 
     def forward(self, t, layer, camera=None, truncation=None, generator=None):
-        apart = torch.cdist(self.encoding.scale(camera).to(self.known), self.known, compute_mode='donot_use_mm_for_euclid_dist')
+        apart = torch.cdist(
+            self.encoding.scale(camera).to(self.known), self.known, compute_mode='donot_use_mm_for_euclid_dist')
         near, which = apart.topk(min(3, self.hidden), dim=1, largest=False)
         share = 1/near.clamp(min=1e-6)
         return MapperOutput(torch.einsum('bk,bkd->bd', share/share.sum(1, keepdim=True), self.words[which]))
@@ -307,8 +310,8 @@ class KnownCameras(Callback):
 @METHODS.register('per-camera')
 def word_for_each_camera(task: Task):
     "A free word for each training camera, mixed between them."
-    run = run_of(task, 'per-camera', [KnownCameras()], encoding='spherical', mapper='per-camera', textual_inversion=True,
-                 hidden=len(task.cameras))
+    run = run_of(task, 'per-camera', [KnownCameras()], encoding='spherical', mapper='per-camera',
+                 textual_inversion=True, hidden=len(task.cameras))
     return by_camera(task, run, run.load_model())
 
 # %% ../../nbs/benchmark/01_methods.ipynb #9426c329

@@ -237,6 +237,7 @@ def summarize_benchmark(
                    parameters=own[0]['parameters'], seconds=float(np.mean([p['seconds_learning'] for p in own])))
         if against:
             low, high = middle(medians[:, 0]-medians[:, 1])
-            row |= dict(difference=float(np.median(every[0])-np.median(every[1])), difference_low=low, difference_high=high)
+            row |= dict(difference=float(np.median(every[0]) - np.median(every[1])), difference_low=low,
+                        difference_high=high)
         rows.append(row)
     return sorted(rows, key=lambda r: r['median'])
