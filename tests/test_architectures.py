@@ -4,11 +4,13 @@ from importlib import import_module
 
 import pytest
 import torch
+from diffusers import StableDiffusionXLPipeline
 
+import viewneti
 from viewneti import cli
 from viewneti.experiment import Run
 from viewneti.models import ViewNeTI
-from viewneti.pipeline import ViewNeTIPipeline
+from viewneti.pipelines import ViewNeTIPipeline
 from viewneti.world.toys import export_world
 
 FAMILIES = {  # what writes its folder, what it is called, words a timestep, a choice and the words then
@@ -77,7 +79,9 @@ def test_stable_diffusion_leaves_no_choice_of_words(scene, capsys):
         "tiny", device="cpu", words_in="t5")
 
 
-def test_diffusers_pipeline_is_for_one_text_encoder(place):
+def test_a_pipeline_of_another_class_names_the_way_to_the_right_one(place):
     import_module("viewneti.architectures.sdxl").write_practice_sdxl("model")
-    with pytest.raises(ValueError, match="found several text encoders, expected Stable Diffusion 1 or 2"):
+    with pytest.raises(ValueError, match=r"model: found a model of class StableDiffusionXL, expected StableDiffusion, .*"
+                                         r"viewneti.pipeline\('model'\) gives the right one"):
         ViewNeTIPipeline.from_pretrained("model")
+    assert isinstance(viewneti.pipeline("model"), StableDiffusionXLPipeline)

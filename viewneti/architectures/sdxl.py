@@ -56,7 +56,8 @@ class StableDiffusionXL(SeveralTexts):
     classes = dict(tokenizer=CLIPTokenizer, tokenizer_2=CLIPTokenizer, scheduler=DDIMScheduler,
                    text_encoder=CLIPTextModel, text_encoder_2=CLIPTextModelWithProjection, vae=AutoencoderKL,
                    unet=UNet2DConditionModel)
-    network, options = 'unet', ('layer_groups',)
+    network, options = 'unet', ('layer_groups', 'text_encoder_8bit')
+    pipeline = 'viewneti.architectures.pipelines:ViewNeTIStableDiffusionXLPipeline'
 
     def __init__(self,
         parts: dict,  # by name, frozen; the U-Net's cross-attention processors are replaced
@@ -68,7 +69,7 @@ class StableDiffusionXL(SeveralTexts):
         for name, group in zip(names, groups):
             parts['unet'].get_submodule(name).set_processor(LayerAttnProcessor(group))
         super().__init__(parts, [ClipStates(parts['text_encoder'+n], parts['tokenizer'+n]) for n in ('', '_2')],
-                         layer_names)
+                         layer_names, dict(layer_groups=layer_groups))
         self.zeros = index.get('force_zeros_for_empty_prompt', True)
         self.pooled = parts['text_encoder_2'].config.projection_dim  # P
 
