@@ -4,11 +4,15 @@ from importlib import import_module
 
 import pytest
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import DiffusionPipeline, StableDiffusion3Pipeline, StableDiffusionXLPipeline
+from diffusers.loaders import TextualInversionLoaderMixin
+from safetensors.torch import load_file
 
 import viewneti
 from viewneti import cli
+from viewneti.architectures.texts import unpack
 from viewneti.experiment import Run
+from viewneti.mappers import FreeToken
 from viewneti.models import ViewNeTI
 from viewneti.pipelines import ViewNeTIPipeline
 from viewneti.world.toys import export_world
@@ -59,6 +63,50 @@ def test_trains_draws_and_evaluates_by_commands(kind, place, scene, capsys):
     assert Run("other").load_model(device="cpu").layers == chosen
     assert cli.main(["check", "model", "model"]) == 0
     assert type(model.backbone.net).__name__ in capsys.readouterr().out
+
+
+class SD3WithEmbeddings(StableDiffusion3Pipeline, TextualInversionLoaderMixin):
+    "diffusers' pipeline reads no embeddings by itself."
+
+
+KEYS = {"sdxl": ["clip_g", "clip_l"], "pixart": ["t5xxl"], "sd3": ["clip_g", "clip_l", "t5xxl"],
+        "flux": ["clip_l", "t5xxl"]}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_embeddings_are_read_by_diffusers_own_pipeline(kind, place, scene, capsys):
+    getattr(import_module(f"viewneti.architectures.{kind}"), f"write_practice_{kind}")("model")
+    assert cli.main(["train", scene, "--model", "model", "--steps", "1", "--batch", "2", "--accumulation", "1", "--split",
+                     "3", "--size", "32", "24", "--device", "cpu", "--tracker", "none", "--folder", "run"]) == 0
+    assert cli.main(["export", "run", "words", "--as", "embeddings", "--orbit", "3", "--measured", "2", "--steps", "1",
+                     "--device", "cpu"]) == 0, capsys.readouterr().err
+    view = next((place/"words").glob("view-a120*.safetensors"))
+    words = {token: load_file(file) for token, file in ((f"<{view.stem}>", view),
+                                                        ("<object>", place/"words/object.safetensors"))}
+    assert all(sorted(w) == KEYS[kind] for w in words.values())
+    model = Run("run").load_model(device="cpu")
+    pipe = (SD3WithEmbeddings.from_pretrained("model") if kind == "sd3" else
+            None if kind == "pixart" else DiffusionPipeline.from_pretrained("model"))
+    keys, widths = model.backbone.embedding_keys, model.backbone.widths
+    for token, found in words.items():
+        assert [found[k].shape for k in keys] == [(1, w) for w in widths]
+        learned = "<view>" if "view" in token else token
+        model.mappers[learned] = FreeToken(model.dim, torch.cat([found[k][0] for k in keys]))
+        for k, end in keys.items() if pipe else ():
+            pipe.load_textual_inversion(found[k], token=token, text_encoder=getattr(pipe, f"text_encoder{end}"),
+                                        tokenizer=getattr(pipe, f"tokenizer{end}"))
+    if pipe is None: return   # diffusers' pipeline for PixArt-Sigma reads no embeddings, ComfyUI does
+    prompt = "<view>. a photo of a <object>"
+    asked = dict(prompt=prompt.replace("<view>", f"<{view.stem}>"), prompt_2=None)
+    if kind == "sd3": asked |= dict(prompt_3=None, max_sequence_length=20)
+    if kind == "flux": asked |= dict(max_sequence_length=20)
+    with torch.no_grad():
+        told, ours = pipe.encode_prompt(**asked), model.encode(prompt, 500)
+    pooled = dict(sdxl=2, sd3=2, flux=1)[kind]
+    width = told[pooled].shape[-1]
+    mine, summary = unpack(ours, width)
+    assert (mine[:, 0, 1, :told[0].shape[1]] - told[0][:, :mine.shape[3]]).abs().max() < 1e-3
+    assert (summary[:, 0] - told[pooled]).abs().max() < 1e-3
 
 
 def test_names_a_class_that_nobody_knows(place, capsys):

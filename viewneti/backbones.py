@@ -44,6 +44,8 @@ class Backbone(ABC):
     device: torch.device  # where it computes
     dtype: torch.dtype  # of its weights
     networks: list  # of `nn.Module`, all that is frozen and moves to a device
+    embedding_keys: dict = {}  # what programs call each stretch of a word, such as 'clip_l', -> which text encoder, by
+                               # the end of its part's name; empty where there is one encoder
     pipeline: str = ''  # 'module:class' of its diffusers pipeline, a `ViewNeTIPipeline`; none if empty
     options: tuple = ()  # names of what `from_folder` can be told beyond number format and variant
     flow: bool = False  # whether it is a model of flow matching: timesteps up to 1000, velocities

@@ -72,7 +72,7 @@ class Flux(FlowModel):
     classes = dict(tokenizer=CLIPTokenizer, tokenizer_2=T5TokenizerFast, scheduler=FlowMatchEulerDiscreteScheduler,
                    text_encoder=CLIPTextModel, text_encoder_2=T5EncoderModel, vae=AutoencoderKL,
                    transformer=FluxTransformer2DModel)
-    distilled = True
+    distilled, called = True, ('clip_l', 't5xxl')
     pipeline = 'viewneti.architectures.pipelines:ViewNeTIFluxPipeline'
 
     def __init__(self,

@@ -67,7 +67,7 @@ class PixArtSigma(SeveralTexts):
     "PixArt-Sigma, or any model of its parts (arXiv 2403.04692)."
     classes = dict(tokenizer=T5TokenizerFast, scheduler=DDIMScheduler, text_encoder=T5EncoderModel, vae=AutoencoderKL,
                    transformer=PixArtTransformer2DModel)
-    network, options = 'transformer', ('layer_groups', 'text_encoder_8bit')
+    called, network, options = ('t5xxl',), 'transformer', ('layer_groups', 'text_encoder_8bit')
     pipeline = 'viewneti.architectures.pipelines:ViewNeTIPixArtSigmaPipeline'
     multiple = property(lambda self: self.vae_scale_factor*self.net.config.patch_size)  # of a picture's size, pixels
 

@@ -56,7 +56,7 @@ class StableDiffusionXL(SeveralTexts):
     classes = dict(tokenizer=CLIPTokenizer, tokenizer_2=CLIPTokenizer, scheduler=DDIMScheduler,
                    text_encoder=CLIPTextModel, text_encoder_2=CLIPTextModelWithProjection, vae=AutoencoderKL,
                    unet=UNet2DConditionModel)
-    network, options = 'unet', ('layer_groups', 'text_encoder_8bit')
+    called, network, options = ('clip_l', 'clip_g'), 'unet', ('layer_groups', 'text_encoder_8bit')
     pipeline = 'viewneti.architectures.pipelines:ViewNeTIStableDiffusionXLPipeline'
 
     def __init__(self,

@@ -189,6 +189,7 @@ class SeveralTexts(LatentDiffusion):
     classes: dict  # part -> class, as the folder's parts are called
     optional: tuple = ()  # parts that a folder may lack
     network: str  # which part predicts
+    called: tuple  # what other programs call the text encoders, in order: 'clip_l', 'clip_g' or 't5xxl'
 
     def __init__(self,
         parts: dict,  # by name, frozen
@@ -208,6 +209,8 @@ class SeveralTexts(LatentDiffusion):
     encoders = property(lambda self: [t.encoder for t in self.texts])
     widths = property(lambda self: [t.width for t in self.texts if t.learns])
     width = property(lambda self: sum(self.widths))
+    embedding_keys = property(lambda self: {name: end for name, t, end in zip(self.called, self.texts, ('', '_2', '_3'))
+                                            if t.learns})
     vocab_size = property(lambda self: self.texts[0].encoder.config.vocab_size)
     max_tokens = property(lambda self: min(t.length for t in self.texts))
     networks = property(lambda self: [p for p in self.own.values() if isinstance(p, nn.Module)])
