@@ -44,6 +44,9 @@ class Backbone(ABC):
     device: torch.device  # where it computes
     dtype: torch.dtype  # of its weights
     networks: list  # of `nn.Module`, all that is frozen and moves to a device
+    attention_sites: dict = {}  # name of a cross-attention module of `net` -> the layer whose words it reads
+    text_rows: str|None = None  # where words stand in joint attention, 'first' or 'last'; None: no joint attention
+    read_texts: tuple = (0,)  # numbers of the text encoders whose tokens the network attends to, one after the other
     embedding_keys: dict = {}  # what programs call each stretch of a word, such as 'clip_l', -> which text encoder, by
                                # the end of its part's name; empty where there is one encoder
     pipeline: str = ''  # 'module:class' of its diffusers pipeline, a `ViewNeTIPipeline`; none if empty
@@ -440,6 +443,7 @@ class StableDiffusion(LatentDiffusion):
         self.layer_names = cross_attention_names(getattr(unet, '_orig_mod', unet))  # inside a compiled one
 
     net = property(lambda self: self.unet)
+    attention_sites = property(lambda self: {name: i for i, name in enumerate(self.layer_names)})
     encoders = property(lambda self: [self.text_encoder])
     width = property(lambda self: self.text_encoder.config.hidden_size)
     vocab_size = property(lambda self: self.text_encoder.config.vocab_size)

@@ -72,6 +72,7 @@ class Flux(FlowModel):
     classes = dict(tokenizer=CLIPTokenizer, tokenizer_2=T5TokenizerFast, scheduler=FlowMatchEulerDiscreteScheduler,
                    text_encoder=CLIPTextModel, text_encoder_2=T5EncoderModel, vae=AutoencoderKL,
                    transformer=FluxTransformer2DModel)
+    text_rows, read_texts = 'first', (1,)   # of CLIP it reads the pooled embedding alone
     distilled, called = True, ('clip_l', 't5xxl')
     pipeline = 'viewneti.architectures.pipelines:ViewNeTIFluxPipeline'
 

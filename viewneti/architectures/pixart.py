@@ -84,6 +84,7 @@ class PixArtSigma(SeveralTexts):
             block.attn2.set_processor(FlatLayerAttnProcessor(group, len(layer_names)))
         super().__init__(parts, [T5States(parts['text_encoder'], parts['tokenizer'], PROMPT, pads=True)], layer_names,
                          dict(layer_groups=layer_groups))
+        self.attention_sites = dict(zip(names, groups))
 
     def condition(self, ids, concepts, timesteps, cameras, **options):
         (keys, values, _, there), = self.encode_words(ids, concepts, timesteps, cameras, **options)

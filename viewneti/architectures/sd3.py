@@ -54,6 +54,7 @@ class StableDiffusion3(FlowModel):
                    scheduler=FlowMatchEulerDiscreteScheduler, text_encoder=CLIPTextModelWithProjection,
                    text_encoder_2=CLIPTextModelWithProjection, text_encoder_3=T5EncoderModel, vae=AutoencoderKL,
                    transformer=SD3Transformer2DModel)
+    text_rows, read_texts = 'last', (0, 2)   # CLIP's tokens, of both encoders, and then those of T5
     optional, called = ('tokenizer_3', 'text_encoder_3'), ('clip_l', 'clip_g', 't5xxl')
     pipeline = 'viewneti.architectures.pipelines:ViewNeTIStableDiffusion3Pipeline'
     patch = property(lambda self: self.net.config.patch_size)

@@ -64,12 +64,14 @@ class StableDiffusionXL(SeveralTexts):
         index: dict = {},  # the folder's model_index.json
         layer_groups: int|str = 'block',  # 'all', 'block', or a number: how many words a timestep has
     ):
-        names = cross_attention_names(parts['unet'])
+        unet = getattr(parts['unet'], '_orig_mod', parts['unet'])   # inside a compiled one
+        names = cross_attention_names(unet)
         groups, layer_names = group_layers(names, [n.split('.transformer_blocks')[0] for n in names], layer_groups)
         for name, group in zip(names, groups):
-            parts['unet'].get_submodule(name).set_processor(LayerAttnProcessor(group))
+            unet.get_submodule(name).set_processor(LayerAttnProcessor(group))
         super().__init__(parts, [ClipStates(parts['text_encoder'+n], parts['tokenizer'+n]) for n in ('', '_2')],
                          layer_names, dict(layer_groups=layer_groups))
+        self.attention_sites = dict(zip(names, groups))
         self.zeros = index.get('force_zeros_for_empty_prompt', True)
         self.pooled = parts['text_encoder_2'].config.projection_dim  # P
 
