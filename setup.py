@@ -8,7 +8,7 @@ here = Path(__file__).parent
 parser = ConfigParser(delimiters=["="], interpolation=None)
 parser.read(here/"settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-names = "docs", "notebooks", "colmap", "lora", "heic", "video", "t5", "ray", "slurm"
+names = "docs", "notebooks", "colmap", "lora", "heic", "video", "t5", "8bit", "ray", "slurm"
 extras = {name: cfg[f"{name}_requirements"].split() for name in names}
 
 setup(

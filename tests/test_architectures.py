@@ -4,11 +4,20 @@ from importlib import import_module
 
 import pytest
 import torch
+from diffusers import DiffusionPipeline, StableDiffusion3Pipeline, StableDiffusionXLPipeline
+from diffusers.loaders import TextualInversionLoaderMixin
+from safetensors.torch import load_file
 
+import viewneti
 from viewneti import cli
+from viewneti.architectures.texts import unpack
+from viewneti.cameras import make_encoding, orbit
+from viewneti.cli import highlights
 from viewneti.experiment import Run
+from viewneti.mappers import FreeToken
 from viewneti.models import ViewNeTI
-from viewneti.pipeline import ViewNeTIPipeline
+from viewneti.pipelines import ViewNeTIPipeline
+from viewneti.steering import attention, study
 from viewneti.world.toys import export_world
 
 FAMILIES = {  # what writes its folder, what it is called, words a timestep, a choice and the words then
@@ -59,6 +68,93 @@ def test_trains_draws_and_evaluates_by_commands(kind, place, scene, capsys):
     assert type(model.backbone.net).__name__ in capsys.readouterr().out
 
 
+class SD3WithEmbeddings(StableDiffusion3Pipeline, TextualInversionLoaderMixin):
+    "diffusers' pipeline reads no embeddings by itself."
+
+
+KEYS = {"sdxl": ["clip_g", "clip_l"], "pixart": ["t5xxl"], "sd3": ["clip_g", "clip_l", "t5xxl"],
+        "flux": ["clip_l", "t5xxl"]}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_embeddings_are_read_by_diffusers_own_pipeline(kind, place, scene, capsys):
+    getattr(import_module(f"viewneti.architectures.{kind}"), f"write_practice_{kind}")("model")
+    assert cli.main(["train", scene, "--model", "model", "--steps", "1", "--batch", "2", "--accumulation", "1", "--split",
+                     "3", "--size", "32", "24", "--device", "cpu", "--tracker", "none", "--folder", "run"]) == 0
+    assert cli.main(["export", "run", "words", "--as", "embeddings", "--orbit", "3", "--measured", "2", "--steps", "1",
+                     "--device", "cpu"]) == 0, capsys.readouterr().err
+    view = next((place/"words").glob("view-a120*.safetensors"))
+    words = {token: load_file(file) for token, file in ((f"<{view.stem}>", view),
+                                                        ("<object>", place/"words/object.safetensors"))}
+    assert all(sorted(w) == KEYS[kind] for w in words.values())
+    model = Run("run").load_model(device="cpu")
+    pipe = (SD3WithEmbeddings.from_pretrained("model") if kind == "sd3" else
+            None if kind == "pixart" else DiffusionPipeline.from_pretrained("model"))
+    keys, widths = model.backbone.embedding_keys, model.backbone.widths
+    for token, found in words.items():
+        assert [found[k].shape for k in keys] == [(1, w) for w in widths]
+        learned = "<view>" if "view" in token else token
+        model.mappers[learned] = FreeToken(model.dim, torch.cat([found[k][0] for k in keys]))
+        for k, end in keys.items() if pipe else ():
+            pipe.load_textual_inversion(found[k], token=token, text_encoder=getattr(pipe, f"text_encoder{end}"),
+                                        tokenizer=getattr(pipe, f"tokenizer{end}"))
+    if pipe is None: return   # diffusers' pipeline for PixArt-Sigma reads no embeddings, ComfyUI does
+    prompt = "<view>. a photo of a <object>"
+    asked = dict(prompt=prompt.replace("<view>", f"<{view.stem}>"), prompt_2=None)
+    if kind == "sd3": asked |= dict(prompt_3=None, max_sequence_length=20)
+    if kind == "flux": asked |= dict(max_sequence_length=20)
+    with torch.no_grad():
+        told, ours = pipe.encode_prompt(**asked), model.encode(prompt, 500)
+    pooled = dict(sdxl=2, sd3=2, flux=1)[kind]
+    width = told[pooled].shape[-1]
+    mine, summary = unpack(ours, width)
+    assert (mine[:, 0, 1, :told[0].shape[1]] - told[0][:, :mine.shape[3]]).abs().max() < 1e-3
+    assert (summary[:, 0] - told[pooled]).abs().max() < 1e-3
+
+
+FEW = dict(steps=1, spans=(90,), pairs=1, frames=3, mixed=(90,), shares=(.5,), bins=2, timesteps=(900, 100), views=2,
+           columns=2, prompts=("a photo of a red chair",), progress=False)
+SITES = {"sdxl": 4, "pixart": 4, "sd3": 3, "flux": 4}  # groups of layers, or blocks of joint attention
+
+
+@pytest.mark.parametrize("kind", SITES)
+def test_is_studied_and_explored(kind, place, scene, capsys):
+    getattr(import_module(f"viewneti.architectures.{kind}"), f"write_practice_{kind}")("model")
+    train = ["train", scene, "--model", "model", "--steps", "1", "--batch", "2", "--accumulation", "1", "--split", "3",
+             "--size", "32", "24", "--device", "cpu", "--tracker", "none"]
+    assert cli.main([*train, "--folder", "run"]) == 0
+    told = study(Run("run"), device="cpu", **FEW)["stages"]
+    assert set(told) == {"words", "walks", "blend", "swap", "attention", "matrix"}
+    seen, swapped, words = (told[k]["numbers"] for k in ("attention", "swap", "words"))
+    model = Run("run").load_model(device="cpu")
+    assert len(swapped["layer"]) == model.layers and len(swapped["bin"]) == 2
+    encoders = sorted(model.backbone.embedding_keys) if len(model.backbone.widths) > 1 else []
+    assert sorted(set(swapped["parts"]) - {"none", "word", "bypass", "both"}) == encoders
+    for token, share in seen["share_by_layer"].items():
+        assert len(share) == SITES[kind] and all(0 < x < 1 for x in share), token
+    assert {t.split(" ")[0] for t in seen["share_by_layer"]} == {"<view>", "<object>"}
+    assert len(highlights(told)) >= 6 + len(encoders)
+    assert cli.main(["explore", "run", "--html", "page.html", "--steps", "1", "--device", "cpu"]) == 0, (
+        capsys.readouterr().err)
+    assert (place/"page.html").stat().st_size > 10000
+    if kind != "flux": return
+    assert cli.main([*train, "--folder", "pooled", "--words_in", "clip"]) == 0
+    seen = study(Run("pooled"), device="cpu", **FEW)["stages"]["attention"]
+    assert "found learned words in no row of text that Flux attends to" in seen["numbers"]["left_out"]
+    assert seen["figures"] == []
+
+
+def test_padding_gets_no_attention(place):
+    import_module("viewneti.architectures.pixart").write_practice_pixart("model")
+    model = ViewNeTI.from_pretrained("model", device="cpu")
+    encoding = make_encoding("projection", orbit(6))
+    model.add_concept("<view>", model.new_mapper("view", encoding=encoding))
+    a = attention(model, "<view>. a chair", orbit(6)[:2], torch.rand(2, 3, 32, 32), timesteps=(900,))
+    padding = [i for i, word in enumerate(a.words) if word == "<pad>"]
+    assert len(padding) > 5 and a.share[..., padding].max() < 1e-6
+    assert (a.share.sum(-1) - 1).abs().max() < 1e-5
+
+
 def test_names_a_class_that_nobody_knows(place, capsys):
     (place/"model").mkdir()
     (place/"model/model_index.json").write_text(json.dumps(dict(_class_name="KolorsPipeline")))
@@ -77,7 +173,9 @@ def test_stable_diffusion_leaves_no_choice_of_words(scene, capsys):
         "tiny", device="cpu", words_in="t5")
 
 
-def test_diffusers_pipeline_is_for_one_text_encoder(place):
+def test_a_pipeline_of_another_class_names_the_way_to_the_right_one(place):
     import_module("viewneti.architectures.sdxl").write_practice_sdxl("model")
-    with pytest.raises(ValueError, match="found several text encoders, expected Stable Diffusion 1 or 2"):
+    with pytest.raises(ValueError, match=r"model: found a model of class StableDiffusionXL, expected StableDiffusion, .*"
+                                         r"viewneti.pipeline\('model'\) gives the right one"):
         ViewNeTIPipeline.from_pretrained("model")
+    assert isinstance(viewneti.pipeline("model"), StableDiffusionXLPipeline)

@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 # %% auto #0
 __all__ = ['InputError', 'show_pictures', 'Camera', 'orbit', 'camera_path', 'plot_cameras', 'Scene', 'View', 'load_scene',
            'list_scenes', 'contact_sheet', 'Mapper', 'save_mapper', 'load_mapper', 'ViewNeTI', 'ViewNeTIPipeline',
-           'FitConfig', 'Run', 'fit', 'evaluate', 'summarize', 'manifold_figures', 'study', 'explore',
+           'pipeline', 'FitConfig', 'Run', 'fit', 'evaluate', 'summarize', 'manifold_figures', 'study', 'explore',
            'static_explorer', 'export_world', 'measure_camera', 'example_run', 'load_original']
 
 # %% ../nbs/13_front_door.ipynb #27c847ec
@@ -19,7 +19,7 @@ _NAMES = {
     'scenes': ['Scene', 'View', 'load_scene', 'list_scenes', 'contact_sheet'],
     'mappers': ['Mapper', 'save_mapper', 'load_mapper'],
     'models': ['ViewNeTI'],
-    'pipeline': ['ViewNeTIPipeline'],
+    'pipelines': ['ViewNeTIPipeline', 'pipeline'],
     'configuration': ['FitConfig'],
     'experiment': ['Run'],
     'training': ['fit'],
@@ -35,7 +35,7 @@ _NAMES = {
 __getattr__, __dir__, _ = _lazy.attach(__name__, submod_attrs=_NAMES)
 _all_ = [
     'InputError', 'show_pictures', 'Camera', 'orbit', 'camera_path', 'plot_cameras', 'Scene', 'View', 'load_scene',
-    'list_scenes', 'contact_sheet', 'Mapper', 'save_mapper', 'load_mapper', 'ViewNeTI', 'ViewNeTIPipeline', 'FitConfig',
-    'Run', 'fit', 'evaluate', 'summarize', 'manifold_figures', 'study', 'explore', 'static_explorer', 'export_world',
+    'list_scenes', 'contact_sheet', 'Mapper', 'save_mapper', 'load_mapper', 'ViewNeTI', 'ViewNeTIPipeline', 'pipeline',
+    'FitConfig', 'Run', 'fit', 'evaluate', 'summarize', 'manifold_figures', 'study', 'explore', 'static_explorer', 'export_world',
     'measure_camera', 'example_run', 'load_original'
 ]

@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from huggingface_hub import hf_hub_download, snapshot_download
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import (AddedToken, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer,
+from transformers import (AddedToken, BitsAndBytesConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer,
                           PreTrainedTokenizerBase, T5EncoderModel)
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging as transformers_logging
@@ -44,6 +44,12 @@ class Backbone(ABC):
     device: torch.device  # where it computes
     dtype: torch.dtype  # of its weights
     networks: list  # of `nn.Module`, all that is frozen and moves to a device
+    attention_sites: dict = {}  # name of a cross-attention module of `net` -> the layer whose words it reads
+    text_rows: str|None = None  # where words stand in joint attention, 'first' or 'last'; None: no joint attention
+    read_texts: tuple = (0,)  # numbers of the text encoders whose tokens the network attends to, one after the other
+    embedding_keys: dict = {}  # what programs call each stretch of a word, such as 'clip_l', -> which text encoder, by
+                               # the end of its part's name; empty where there is one encoder
+    pipeline: str = ''  # 'module:class' of its diffusers pipeline, a `ViewNeTIPipeline`; none if empty
     options: tuple = ()  # names of what `from_folder` can be told beyond number format and variant
     flow: bool = False  # whether it is a model of flow matching: timesteps up to 1000, velocities
     distilled: bool = False  # whether it takes the strength of guidance as an input and has no negative prompt
@@ -238,9 +244,10 @@ def set_timesteps(self: Backbone,
     sampler: SchedulerMixin,  # of `sampler`
     steps: int,  # how many
     shape: tuple,  # (C, h, w) of a latent, on which the steps of some models depend
+    **options,  # of the sampler's own method, such as `device`
 ):
     "Divide the way from noise to picture into steps."
-    sampler.set_timesteps(steps)
+    sampler.set_timesteps(steps, **options)
 
 # %% ../nbs/05_backbones.ipynb #754605aa
 @patch(as_prop=True)
@@ -344,19 +351,29 @@ def quiet_loading():
     finally:
         if before: transformers_logging.enable_progress_bar()
 
+# %% ../nbs/05_backbones.ipynb #aefd34d2
+def check_bitsandbytes():
+    "Raise `InputError` unless bitsandbytes is here."
+    if find_spec('bitsandbytes'): return
+    raise InputError("text_encoder_8bit: bitsandbytes is not installed, expected it (pip install 'viewneti[8bit]')")
+
 # %% ../nbs/05_backbones.ipynb #baa1eb33
 def load_parts(
     folder: Path,  # as diffusers writes it
     dtype: torch.dtype = torch.float32,  # of text encoder, VAE and U-Net
     variant: str|None = None,  # such as 'fp16', as diffusers names files
     classes: dict = CLASSES,  # part -> class
+    text_encoder_8bit: bool = False,  # whether bitsandbytes keeps the text encoders' weights in 8 bit
 ) -> dict:  # the parts by name, frozen and in evaluation mode
     "Load tokenizers, networks and scheduler; raises `InputError` naming a part that cannot be read."
+    if text_encoder_8bit: check_bitsandbytes()
     variants, parts, (tokenizers, networks) = check_parts(folder, variant, (), classes), {}, parts_by_kind(classes)
     for part, cls in classes.items():
         options = dict(variant=variants[part], output_loading_info=True) if part in networks else {}
         if part in networks and issubclass(cls, ModelMixin): options['torch_dtype'] = dtype
         if part in networks and cls is T5EncoderModel: options['dtype'] = dtype  # some of it stays in float32
+        if eight := text_encoder_8bit and part in networks and part.startswith('text_encoder'):
+            options |= dict(dtype=dtype, quantization_config=BitsAndBytesConfig(load_in_8bit=True))
         if cls is DDIMScheduler: options['clip_sample'] = False
         try:
             with quiet_loading(): parts[part] = cls.from_pretrained(folder, subfolder=part, **options)
@@ -368,7 +385,7 @@ def load_parts(
             for name in sorted(set(told.get('missing_keys', ())) - set(tied)):  # left empty, or drawn by chance
                 raise InputError(f'{folder}: part {part!r} has no weights for {name}')
             parts[part].requires_grad_(False).eval()
-            if isinstance(parts[part], (CLIPTextModel, CLIPTextModelWithProjection)): parts[part].to(dtype)
+            if not eight and isinstance(parts[part], (CLIPTextModel, CLIPTextModelWithProjection)): parts[part].to(dtype)
     for name in tokenizers:
         encoder = name.replace('tokenizer', 'text_encoder')
         tokens, rows = len(parts[name]), parts[encoder].config.vocab_size
@@ -410,6 +427,8 @@ class LatentDiffusion(Backbone):
 # %% ../nbs/05_backbones.ipynb #b0515261
 class StableDiffusion(LatentDiffusion):
     "Stable Diffusion 1 or 2, or any model of its parts."
+    network, pipeline, optional = 'unet', 'viewneti.pipelines:ViewNeTIPipeline', ()
+
     def __init__(self,
         tokenizer: CLIPTokenizer,  # to which placeholders are added
         text_encoder: CLIPTextModel,  # frozen
@@ -424,6 +443,7 @@ class StableDiffusion(LatentDiffusion):
         self.layer_names = cross_attention_names(getattr(unet, '_orig_mod', unet))  # inside a compiled one
 
     net = property(lambda self: self.unet)
+    attention_sites = property(lambda self: {name: i for i, name in enumerate(self.layer_names)})
     encoders = property(lambda self: [self.text_encoder])
     width = property(lambda self: self.text_encoder.config.hidden_size)
     vocab_size = property(lambda self: self.text_encoder.config.vocab_size)
@@ -440,6 +460,12 @@ class StableDiffusion(LatentDiffusion):
     def predict(self, latents, timesteps, conditioning):
         words = conditioning.unbind(1) if conditioning.requires_grad else conditioning
         return self.unet(latents, timesteps, encoder_hidden_states=words).sample
+
+    @classmethod
+    def present(cls,
+        folder: Path,  # of a model on disk
+    ) -> dict:  # part -> class
+        return CLASSES
 
     @classmethod
     def check_folder(cls, folder, variant=None): check_parts(folder, variant)
@@ -528,12 +554,32 @@ def fetch_model(
     if isinstance(found, Path): return found
     try:
         index = Path(hf_hub_download(found, 'model_index.json', **hub))
-        if 'mappers' in read_json(index): snapshot_download(found, allow_patterns=['mappers/*'], **hub)
+        if {'mappers', '_viewneti'} & read_json(index).keys(): snapshot_download(found, allow_patterns=['mappers/*'], **hub)
         return backbone_class(index.parent).download(found, variant, **hub)
     except InputError: raise
     except (OSError, ValueError) as e:
         what = f'model {found!r}' + (f' at revision {hub["revision"]!r}' if hub.get('revision') else '')
         raise InputError(f'{what}: found no such folder, and the hub or its cache did not help ({e})') from e
+
+# %% ../nbs/05_backbones.ipynb #4d7baa82
+def check_choices(
+    cls: type,  # a subclass of `Backbone`
+    choices: dict,  # name -> value
+):
+    "Raise `InputError` for a choice that a class of frozen models does not offer."
+    for k in sorted(choices.keys() - set(cls.options)):
+        raise InputError(f'{k}: found {choices[k]!r}, expected none: {cls.__name__} leaves no such choice')
+
+# %% ../nbs/05_backbones.ipynb #8ca5bee3
+def saved_choices(
+    folder: Path,  # of a model on disk
+    cls: type,     # a subclass of `Backbone`
+) -> dict:         # of its `options`; empty for a folder that says nothing, `InputError` where it says anything else
+    "The choices with which a pipeline with learned words was saved, which therefore belong to them."
+    file = folder/'model_index.json'
+    found = read_json(file).get('_viewneti', {}) if file.is_file() else {}
+    if isinstance(found, dict) and set(found) <= set(cls.options): return found
+    raise InputError(f"{file}: _viewneti: found {quoted(found)}, expected {', '.join(cls.options) or 'none'}")
 
 # %% ../nbs/05_backbones.ipynb #76e4b1af
 def load_backbone(
@@ -546,8 +592,8 @@ def load_backbone(
     "Load a frozen model by the class that its folder names."
     folder, choices = fetch_model(name, variant, **hub), {k: v for k, v in choices.items() if v is not None}
     cls = backbone_class(folder)
-    for k in choices.keys() - set(cls.options):
-        raise InputError(f'{k}: found {choices[k]!r}, expected none: {cls.__name__} leaves no such choice')
+    choices = saved_choices(folder, cls) | choices
+    check_choices(cls, choices)
     return cls.from_folder(folder, dtype, variant, **choices)
 
 # %% ../nbs/05_backbones.ipynb #9bd27091

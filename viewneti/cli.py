@@ -742,7 +742,9 @@ def highlights(
             [
                 f'turn by layer {layer} alone, the most of any', swap['layer'][layer],
                 f"of {swap['distance']:.0f} degrees"
-            ], *([f'camera error in "{name}"', row['median'], 'degrees'] for name, row in matrix.items())]
+            ], *([f'turn by the part of the word for {k} alone', x, f"of {swap['distance']:.0f} degrees"]
+                 for k, x in list(swap['parts'].items())[4:]),   # of several text encoders
+            *([f'camera error in "{name}"', row['median'], 'degrees'] for name, row in matrix.items())]
 
 # %% ../nbs/12_cli.ipynb #14bae7ca
 @command(ManifoldOptions, 'run', 'the same command goes on with what is left')

@@ -33,6 +33,16 @@ def text_hidden(
     hidden = text.embeddings(inputs_embeds=embeddings)
     return text.encoder(inputs_embeds=hidden, attention_mask=blocked.triu(1)[None, None]).last_hidden_state
 
+# %% ../nbs/04_injection.ipynb #b24ffaf3
+def look_up(
+    encoder: nn.Module,  # frozen text encoder, brought to its device first where accelerate keeps it elsewhere
+    table: nn.Embedding,  # of it
+    ids: torch.Tensor,  # [..., T] token numbers, on any device
+) -> torch.Tensor:  # [..., T, D]
+    "Rows of tokens, the first thing that is asked of a text encoder."
+    if hook := getattr(encoder, '_hf_hook', None): hook.pre_forward(encoder)   # as its own `forward` would
+    return table(ids if table.weight.is_meta else ids.to(table.weight.device))
+
 # %% ../nbs/04_injection.ipynb #8ea99e95
 class ClipText:
     "A frozen CLIP text encoder, entered one step later than usual and left one step earlier."
@@ -43,8 +53,7 @@ class ClipText:
     def embed(self,
         ids: torch.Tensor,  # [..., T] token numbers
     ) -> torch.Tensor:  # [..., T, D] their rows, without positions
-        table = text_parts(self.text_encoder).embeddings.token_embedding
-        return table(ids.to(table.weight.device))
+        return look_up(self.text_encoder, text_parts(self.text_encoder).embeddings.token_embedding, ids)
 
     def hidden(self,
         rows: torch.Tensor,  # [N, T, D]

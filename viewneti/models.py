@@ -9,7 +9,6 @@ __all__ = ['Mappers', 'ViewNeTI', 'starting_noise', 'Sampling', 'read_concepts']
 import re, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import repeat
 from pathlib import Path
 from pkgutil import resolve_name
@@ -631,9 +630,19 @@ def need_stable_diffusion(
     raise InputError(f'{what}: found a model of class {type(model.backbone).__name__}, expected Stable Diffusion 1 or '
                      '2, the only one for which this is known')
 
+# %% ../nbs/06_models.ipynb #431e95cd
+def pipeline_class(
+    backbone: type,  # a subclass of `Backbone`
+) -> type:           # a `ViewNeTIPipeline`; `InputError` for one that names none
+    "The diffusers pipeline that belongs to a class of frozen models."
+    if backbone.pipeline: return resolve_name(backbone.pipeline)   # on a later page
+    raise InputError(f'pipeline: found a model of class {backbone.__name__}, which names no pipeline, expected one that '
+                     'does, or `ViewNeTI.generate`')
+
 # %% ../nbs/06_models.ipynb #a44ec247
 @patch
-def pipeline(self: ViewNeTI): # a `ViewNeTIPipeline`
-    "A diffusers pipeline around this model, its learned words included, with DPM-Solver++."
-    need_stable_diffusion(self, 'pipeline')
-    return import_module('viewneti.pipeline').ViewNeTIPipeline.from_model(self)  # a later page
+def pipeline(self: ViewNeTI,
+    **options,  # of its `from_model`: `scheduler`
+): # a `ViewNeTIPipeline`, of the kind that belongs to the frozen model
+    "A diffusers pipeline around this model, its learned words included, with the model's default sampler."
+    return pipeline_class(type(self.backbone)).from_model(self, **options)

@@ -18,18 +18,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from tqdm.auto import tqdm
 
+from .backbones import MOST
 from .cameras import Camera, Encoding, camera_path, measure_camera
 from .core import InputError, PALETTE, STYLE, read_json, show_pictures, write_json, write_whole
 from .evaluation import checkpoint_digest, chosen_objects, drawing_size, without_infinity
 from .experiment import MODES, Run
-from .injection import cross_attention_names
 from .interruptions import explained, only_one
 from .manifold import cameras_at, manifold_figures, manifold_numbers, rig_places
 from .mappers import MapperOutput
 from .metrics import meter_for, meter_name, mse_distances
-from .models import ViewNeTI, need_stable_diffusion, starting_noise
+from .models import ViewNeTI, starting_noise
 from .scenes import Scene, true_pictures
 
 # %% ../nbs/10_steering.ipynb #eca2a72e
@@ -262,10 +263,11 @@ class Steered(nn.Module):
         mapper: nn.Module,      # the view mapper
         cameras: torch.Tensor,  # [K, d] raw values of its encoding: the reference cameras
         weights,                # function of recipe, timestep and layer, each [N] on the CPU: [N, K] for word and
-                                # bypass alike, or a pair of such
+                                # bypass alike, or a pair of such; [N, K, E] for each stretch of the word
+        widths: list|None = None,  # of a word's E stretches, one for each text encoder; one if None
     ):
         super().__init__()
-        self.mapper, self.weights, self.encoding = mapper, weights, RecipeEncoding()
+        self.mapper, self.weights, self.encoding, self.widths = mapper, weights, RecipeEncoding(), widths or [mapper.dim]
         self.dim, self.layers, self.alpha, self.bypass = mapper.dim, mapper.layers, mapper.alpha, mapper.bypass
         self.register_buffer('cameras', cameras, persistent=False)
 
@@ -280,7 +282,10 @@ class Steered(nn.Module):
         answer = self.mapper(t.repeat_interleave(K), layer.repeat_interleave(K), self.cameras.repeat(N, 1), **options)
         weights = self.weights(camera[:, 0].round().long().cpu(), t.cpu(), layer.cpu())
         for_word, for_bypass = weights if isinstance(weights, tuple) else (weights, weights)
-        mix = lambda x, w: torch.einsum('nk,nkd->nd', w.to(x), x.unflatten(0, (N, K)))
+        def mix(x, w):
+            parts = x.unflatten(0, (N, K)).split(self.widths, -1)
+            each = w.to(x)[..., None].expand(-1, -1, len(parts)) if w.ndim == 2 else w.to(x)
+            return torch.cat([torch.einsum('nk,nkd->nd', each[..., e], part) for e, part in enumerate(parts)], -1)
         to_length = getattr(self.mapper, 'to_length', lambda word: word)    # a class of yours may do without
         word = to_length(mix(answer.word, for_word))
         if answer.bypass is None: return MapperOutput(word)
@@ -298,7 +303,8 @@ def steering(
     if token is None: raise InputError('model: found no view mapper, expected one to be steered')
     mapper, how = model.mappers[token], weights
     if isinstance(weights, torch.Tensor): how = lambda recipe, t, layer: weights[recipe]
-    model.mappers[token] = Steered(mapper, model.raw_cameras(cameras).to(model.device), how)
+    model.mappers[token] = Steered(mapper, model.raw_cameras(cameras).to(model.device), how,
+                                model.backbone.widths)
     try: yield
     finally: model.mappers[token] = mapper
 
@@ -531,7 +537,9 @@ def plot_swapped_layers(
     width: float = 7.2,  # inches
 ) -> plt.Figure:
     "How far of the way from A to B single layers turn the picture, in percent: a row for each kind of way."
-    share = lambda s, x: 100*(x - s['none',])/(s['all',] - s['none',])
+    def share(s, x):   # nan where all layers together turn nothing
+        turn = s['all',] - s['none',]
+        return 100*(x - s['none',])/turn if turn else math.nan
     values = np.array([[*(share(s, x) for x in s.row('layer')), 100] for s in swaps.values()])
     names = [f'{name}, {s.distance:.0f}°' for name, s in swaps.items()]
     L = values.shape[1] - 1
@@ -569,40 +577,110 @@ def swap_parts(
     pairs: list,  # P pairs of `Camera`, A and B
     seeds=(0,),
     **options,    # further arguments of `draw`
-) -> dict:        # none, word, bypass, both: degrees from A to B, mean over pairs and seeds
-    "How far the picture turns from A to B where only the word, or only the bypass, is B's."
-    P, both = len(pairs), [c for pair in pairs for c in pair]
-    word, bypass = (2*torch.arange(P) + torch.tensor(is_b)[:, None] for is_b in ((0, 1, 0, 1), (0, 0, 1, 1)))
-    word, bypass = (F.one_hot(x.flatten(), 2*P).float() for x in (word, bypass))
+) -> dict:        # none, word, bypass, both, and of several text encoders each: degrees from A to B, mean over pairs
+                 # and seeds
+    "How far the picture turns from A to B where only the word, the bypass, or one encoder's part of both is B's."
+    P, both, E = len(pairs), [c for pair in pairs for c in pair], len(model.backbone.widths)
+    names = list(model.backbone.embedding_keys) if E > 1 else []
+    one = torch.eye(E).long()[:len(names)]   # a row for each encoder alone
+    word, bypass = (torch.cat([torch.tensor(b)[:, None].expand(-1, E), one]) for b in ((0, 1, 0, 1), (0, 0, 1, 1)))
+    def table(is_b):   # [rows * P, 2P, E]
+        which = 2*torch.arange(P)[None, :, None] + is_b[:, None]
+        return F.one_hot(which.flatten(0, 1), 2*P).mT.float()
+    word, bypass = table(word), table(bypass)
     with steering(model, both, lambda recipe, t, layer: (word[recipe], bypass[recipe])):
-        measured = draw(model, scene, prompt, recipes(4*P), seeds, **options)[1].unflatten(0, (4, P))
+        measured = draw(model, scene, prompt, recipes(len(word)), seeds, **options)[1].unflatten(0, (-1, P))
     ends = directions(both, scene.center).unflatten(0, (P, 2))
     moved = toward(ends[:, None, 0], ends[:, None, 1], measured).mean((1, 2)).tolist()
-    return dict(zip(('none', 'word', 'bypass', 'both'), moved))
+    return dict(zip(('none', 'word', 'bypass', 'both', *names), moved))
 
 # %% ../nbs/10_steering.ipynb #9b7e151c
 @contextmanager
 def recording(
     model: ViewNeTI,
-):  # gives L lists, with a tensor [B, S, T] for each pass of the U-Net: it sums to one over the words
-    "For a while, keep the cross-attention of every layer, mean over heads."
-    need_stable_diffusion(model, 'attention')
-    unet, kept, handles = getattr(model.unet, '_orig_mod', model.unet), [[] for _ in range(model.layers)], []
+):  # gives a list for each module, with a tensor [B, S, T] for each pass: it sums to one over the words
+    "For a while, keep the cross-attention of every module that attends to words, mean over heads."
+    sites = model.backbone.attention_sites
+    if not sites: raise InputError(f'attention: found a model of class {type(model.backbone).__name__}, which does not '
+                                   'say where it attends to words, expected `attention_sites` or `text_rows`')
+    net, kept, handles = getattr(model.backbone.net, '_orig_mod', model.backbone.net), [[] for _ in sites], []
     def watch(attn, into):
-        heads, asked = lambda x: x.unflatten(-1, (attn.heads, -1)).transpose(1, 2), []
+        heads, asked, masks = lambda x: x.unflatten(-1, (attn.heads, -1)).transpose(1, 2), [], []
         def key(module, args, k):
             q, k = heads(asked.pop()), heads(k)
             if attn.norm_q is not None: q = attn.norm_q(q)
             if attn.norm_k is not None: k = attn.norm_k(k)
             q, k = q.float(), k.float()
-            into.append(torch.stack([(a@b.mT*a.shape[-1]**-.5).softmax(-1).mean(0) for a, b in zip(q, k)]).cpu())
-        return [attn.to_q.register_forward_hook(lambda module, args, q: asked.append(q)),
+            mask = masks.pop()   # [B, 1, T], added to the scores; None where padding counts
+            mask = torch.zeros(len(q)) if mask is None else mask.float()
+            into.append(torch.stack([(a@b.mT*a.shape[-1]**-.5 + m).softmax(-1).mean(0)
+                                     for a, b, m in zip(q, k, mask.to(q.device))]).cpu())
+        return [attn.register_forward_pre_hook(lambda module, args, named: masks.append(named.get('attention_mask')),
+                                               with_kwargs=True),
+                attn.to_q.register_forward_hook(lambda module, args, q: asked.append(q)),
                 attn.to_k.register_forward_hook(key)]
     try:
-        for name, into in zip(cross_attention_names(unet), kept): handles += watch(unet.get_submodule(name), into)
+        for name, into in zip(sites, kept): handles += watch(net.get_submodule(name), into)
         yield kept
     finally:
         for handle in handles: handle.remove()
+
+# %% ../nbs/10_steering.ipynb #61b57ced
+class JointAttention(TorchFunctionMode):
+    "Within it, `kept` gets how a picture attends to words in each joint attention, [B, S, T], mean over heads."
+    def __init__(self,
+        places: int,  # S, of the picture
+        words: int,   # T
+        rows: str,    # where the words stand in the sequence: 'first' or 'last'
+    ):
+        super().__init__()
+        self.length, self.kept = places + words, []
+        self.places, self.words = ((slice(words, None), slice(words)) if rows == 'first' else
+                                   (slice(places), slice(places, None)))
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is F.scaled_dot_product_attention:
+            q, k = [*args, *(kwargs[name] for name in ('query', 'key') if name in (kwargs or {}))][:2]   # [B, heads, n, d]
+            if k.shape[-2] == q.shape[-2] == self.length:
+                maps = [((a[:, self.places]@b.mT).float()*a.shape[-1]**-.5).softmax(-1).mean(0) for a, b in zip(q, k)]
+                self.kept.append(torch.stack(maps)[..., self.words].cpu())
+        return func(*args, **(kwargs or {}))
+
+# %% ../nbs/10_steering.ipynb #c31f24c9
+def attended_words(
+    model: ViewNeTI,
+    prompt: str,
+) -> tuple:  # words, as the tokenizers have them, and the place of each learned word; `InputError` where there is none
+    "The rows of text that the frozen network attends to."
+    tokens, learned = model.tokens_of(prompt), {model.concept(t).token_id: t for t in model.check_prompt(prompt, True)}
+    texts = getattr(model.backbone, 'texts', None)   # where there are several
+    if texts is None: parts, tokenizers = [tokens[0]], [model.tokenizer]
+    else: parts, tokenizers = tokens[0].split([t.length for t in texts], 1), [t.tokenizer for t in texts]
+    read = [i for i in model.backbone.read_texts if i < len(parts)]
+    words, at = [], {}
+    for i in read:
+        name = f' in text {i + 1}' if len(read) > 1 else ''
+        for number in parts[i][0].tolist():
+            if number in learned: at[learned[number] + name] = len(words)
+            word = learned.get(number) or tokenizers[i].convert_ids_to_tokens(number % MOST)
+            words.append(word.replace('</w>', '').replace('▁', ''))
+    if not at: raise InputError(f'attention: found learned words in no row of text that {type(model.backbone).__name__} '
+                                "attends to, expected words_in='t5' or 'both'")
+    return words, at
+
+def merge_maps(
+    maps: list,    # of modules, [K, V, T, h, w], at their resolutions
+    layers: list,  # the layer of each
+) -> list:         # of layers, the mean of their modules at the highest resolution
+    "Attention of layers, or of groups of layers, from that of single modules."
+    found = []
+    for layer in sorted({*layers}):
+        mine = [m for m, i in zip(maps, layers) if i == layer]
+        size = max((m.shape[-2:] for m in mine), key=math.prod)
+        alike = [m if m.shape[-2:] == size else
+                 F.interpolate(m.flatten(0, 1), size, mode='bilinear').unflatten(0, m.shape[:2]) for m in mine]
+        found.append(torch.stack(alike).mean(0))
+    return found
 
 # %% ../nbs/10_steering.ipynb #46313982
 @dataclass
@@ -611,10 +689,12 @@ class Attention:
     timesteps: list  # K
     words: list      # T, as the tokenizer has them
     at: dict         # token -> its place among the words, for each learned word of the prompt
-    maps: list       # L tensors [K, V, T, h, w], each at its layer's resolution; they sum to one over the words
+    maps: list       # L tensors [K, V, T, h, w], each at its layer's resolution; they sum to one over the words, or, in
+                     # joint attention, over words and places
+    even: float = 0  # share of a word if all were alike
 
     @property
-    def share(self) -> torch.Tensor:  # [K, L, T], mean over views and places; sums to one over the words
+    def share(self) -> torch.Tensor:  # [K, L, T], mean over views and places
         return torch.stack([m.mean((1, 3, 4)) for m in self.maps], 1)
 
 # %% ../nbs/10_steering.ipynb #93a79868
@@ -627,20 +707,27 @@ def attention(
     timesteps=(900, 700, 500, 300, 100),  # 0 to 999
     seed: int = 0,             # of the noise, the same for all
 ) -> Attention:
-    "The cross-attention of every layer to every word, for noised pictures and their cameras."
+    "How much every layer attends to every word, for noised pictures and their cameras."
+    backbone, (words, at) = model.backbone, attended_words(model, prompt)
     clean = model.latent_distribution(pictures)[0]
     noise, (h, w) = starting_noise([seed], clean.shape[1:]).to(clean), clean.shape[-2:]
-    with recording(model) as kept:
+    if backbone.text_rows:
+        S = h*w//backbone.patch**2
+        T = model.encode(prompt, timesteps[0], cameras[:1]).shape[3] - 1   # a row more has the pooled embedding
+        listen = JointAttention(S, T, backbone.text_rows)
+    with listen if backbone.text_rows else recording(model) as kept:
         for t in timesteps:
-            noisy = model.scheduler.add_noise(clean, noise.expand_as(clean), torch.tensor([t], device=clean.device))
+            noisy = backbone.add_noise(clean, noise.expand_as(clean), torch.tensor([t], device=clean.device))
             model.predict(noisy.to(model.dtype), torch.tensor(t, device=clean.device), model.encode(prompt, t, cameras))
     def shaped(m):  # [K, V, S, T] to [K, V, T, h, w]
         rows = round(h*math.sqrt(m.shape[2]/(h*w)))
         return m.mT.unflatten(-1, (rows, m.shape[2]//rows))
-    ids = model.tokenizer(prompt, padding='max_length', max_length=model.max_tokens).input_ids
-    words = [x.replace('</w>', '') for x in model.tokenizer.convert_ids_to_tokens(ids)]
-    at = {x: ids.index(model.concept(x).token_id) for x in model.check_prompt(prompt, True)}
-    return Attention(list(timesteps), words, at, [shaped(torch.stack(m)) for m in kept])
+    if backbone.text_rows:
+        blocks, even = len(kept.kept)//len(timesteps), 1/(S + T)
+        kept, layers = [kept.kept[i::blocks] for i in range(blocks)], [i*min(blocks, 16)//blocks for i in range(blocks)]
+    else: layers, even = list(backbone.attention_sites.values()), 1/len(words)
+    maps = merge_maps([shaped(torch.stack(m)) for m in kept], layers)
+    return Attention(list(timesteps), words, at, maps, even)
 
 # %% ../nbs/10_steering.ipynb #e88a1211
 def plot_attention(
@@ -658,7 +745,7 @@ def plot_attention(
             share = torch.cat([share, share.mean(1, keepdim=True)], 1)
             share = torch.cat([share, share.mean(0, keepdim=True)]).numpy()
             plot_table(ax, share, [*map(str, a.timesteps), 'mean'], [*map(str, range(L)), 'mean'], max(share.max(), 1),
-                  f'{token}: attention, % (an even share: {100/len(a.words):.0f})')
+                  f'{token}: attention, % (an even share: {100*a.even:.3g})')
             ax.set_ylabel('timestep')
     return fig
 
@@ -719,7 +806,8 @@ def compare_prompts(
         if shown is not None: parts.append(draw(model, shown, prompt, cameras, seeds, steps, meter, **drawing))
         else:
             pictures = model.generate(prompt, cameras, seeds, steps, **drawing)
-            found = [measure_camera(x) for x in pictures.flatten(0, 1)] if 'toy' in scene.info else []
+            readable = 'toy' in scene.info and pictures.shape[-1] == pictures.shape[-2]   # by the learned meter
+            found = [measure_camera(x) for x in pictures.flatten(0, 1)] if readable else []
             nowhere = torch.full((*pictures.shape[:2], 3), math.nan, dtype=torch.float64)
             if found: nowhere = directions([m.camera for m in found], found[0].center).view_as(nowhere)
             parts.append((pictures, nowhere))
@@ -830,10 +918,12 @@ def study_attention(
     views = [v for v in scene.views if v.calibration is not None]
     views = views[::max(1, len(views)//o['views'])][:o['views']]
     pictures = torch.stack([v.image(size) for v in views])
+    try: attended_words(model, prompt)
+    except InputError as e: return dict(left_out=str(e)), {}
     a = attention(model, prompt, [v.calibration for v in views], pictures, o['timesteps'], o['seed'])
     share = {token: a.share[:, :, i].mean(0).tolist() for token, i in a.at.items()}
     figures = dict(attention=plot_attention(a), attention_maps=plot_attention_maps(a, pictures))
-    return dict(even=1/len(a.words), timesteps=a.timesteps, share_by_layer=share), figures
+    return dict(even=a.even, timesteps=a.timesteps, share_by_layer=share), figures
 
 # %% ../nbs/10_steering.ipynb #e8610c06
 def study_matrix(

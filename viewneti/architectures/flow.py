@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/architectures/04_flow.ipynb #e455493c
 import math
+from inspect import signature
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SchedulerMixin
@@ -37,10 +38,23 @@ def shift_of(
     base, most = config.get('base_shift', .5), config.get('max_shift', most)
     return base + (most - base)*(patches - low)/(high - low)
 
+# %% ../../nbs/architectures/04_flow.ipynb #5659789f
+def divide(
+    sampler: SchedulerMixin,
+    steps: int,
+    **options,  # of its `set_timesteps`; None for what need not be said
+):
+    "Divide the way from noise to picture; raises `InputError` for a sampler that cannot do it as the model wants."
+    options, taken = {k: x for k, x in options.items() if x is not None}, signature(sampler.set_timesteps).parameters
+    for k in options:
+        if k not in taken: raise InputError(f'scheduler: found {type(sampler).__name__}, whose steps take no {k}, expected '
+                                            'FlowMatchEulerDiscreteScheduler')
+    sampler.set_timesteps(steps, **options)
+
 # %% ../../nbs/architectures/04_flow.ipynb #d3608083
 class FlowModel(SeveralTexts):
     "A frozen model of flow matching with joint attention: one word a timestep."
-    flow, network, options = True, 'transformer', ('words_in',)
+    flow, network, options = True, 'transformer', ('words_in', 'text_encoder_8bit')
     patch = 2  # places of a latent, each way
     multiple = property(lambda self: self.vae_scale_factor*self.patch)
 
@@ -53,9 +67,8 @@ class FlowModel(SeveralTexts):
     def target(self, latents, noise, timesteps): return noise - latents
     def sampler(self): return FlowMatchEulerDiscreteScheduler.from_config(self.scheduler.config)
 
-    def set_timesteps(self, sampler, steps, shape):
-        mu = shift_of(sampler.config, math.prod(n//self.patch for n in shape[1:]))
-        sampler.set_timesteps(steps, **({} if mu is None else dict(mu=mu)))
+    def set_timesteps(self, sampler, steps, shape, **options):
+        divide(sampler, steps, mu=shift_of(sampler.config, math.prod(n//self.patch for n in shape[1:])), **options)
 
 # %% ../../nbs/architectures/04_flow.ipynb #97db6abd
 def who_learns(

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
-from .flow import FlowModel, shift_of, who_learns
+from .flow import FlowModel, divide, shift_of, who_learns
 from .practice import small_clip, small_t5, small_vae
 from .texts import ClipStates, T5States, pack, unpack
 
@@ -72,7 +72,9 @@ class Flux(FlowModel):
     classes = dict(tokenizer=CLIPTokenizer, tokenizer_2=T5TokenizerFast, scheduler=FlowMatchEulerDiscreteScheduler,
                    text_encoder=CLIPTextModel, text_encoder_2=T5EncoderModel, vae=AutoencoderKL,
                    transformer=FluxTransformer2DModel)
-    distilled = True
+    text_rows, read_texts = 'first', (1,)   # of CLIP it reads the pooled embedding alone
+    distilled, called = True, ('clip_l', 't5xxl')
+    pipeline = 'viewneti.architectures.pipelines:ViewNeTIFluxPipeline'
 
     def __init__(self,
         parts: dict,  # by name, frozen
@@ -82,7 +84,8 @@ class Flux(FlowModel):
         clip, t5 = who_learns(words_in, True)
         length = PROMPT[bool(parts['transformer'].config.guidance_embeds)]
         super().__init__(parts, [ClipStates(parts['text_encoder'], parts['tokenizer'], clip),
-                                 T5States(parts['text_encoder_2'], parts['tokenizer_2'], length, t5)], ['prompt'])
+                                 T5States(parts['text_encoder_2'], parts['tokenizer_2'], length, t5)], ['prompt'],
+                         dict(words_in=words_in))
 
     @property
     def sample_shape(self):
@@ -103,6 +106,7 @@ class Flux(FlowModel):
                         places(torch.zeros(words.shape[1], 3)), strength, return_dict=False)[0]
         return from_patches(rows, latents.shape[1:])
 
-    def set_timesteps(self, sampler, steps, shape):
+    def set_timesteps(self, sampler, steps, shape, **options):
         mu, sigmas = shift_of(sampler.config, math.prod(n//2 for n in shape[1:])), torch.linspace(1, 1/steps, steps)
-        sampler.set_timesteps(steps, sigmas=None if sampler.config.get('use_flow_sigmas') else sigmas.tolist(), mu=mu)
+        if not sampler.config.get('use_flow_sigmas'): options |= dict(sigmas=sigmas.tolist())
+        divide(sampler, steps, mu=mu, **options)

@@ -67,7 +67,8 @@ class PixArtSigma(SeveralTexts):
     "PixArt-Sigma, or any model of its parts (arXiv 2403.04692)."
     classes = dict(tokenizer=T5TokenizerFast, scheduler=DDIMScheduler, text_encoder=T5EncoderModel, vae=AutoencoderKL,
                    transformer=PixArtTransformer2DModel)
-    network, options = 'transformer', ('layer_groups',)
+    called, network, options = ('t5xxl',), 'transformer', ('layer_groups', 'text_encoder_8bit')
+    pipeline = 'viewneti.architectures.pipelines:ViewNeTIPixArtSigmaPipeline'
     multiple = property(lambda self: self.vae_scale_factor*self.net.config.patch_size)  # of a picture's size, pixels
 
     def __init__(self,
@@ -81,7 +82,9 @@ class PixArtSigma(SeveralTexts):
         groups, layer_names = group_layers(names, names, chosen)
         for block, group in zip(blocks, groups):
             block.attn2.set_processor(FlatLayerAttnProcessor(group, len(layer_names)))
-        super().__init__(parts, [T5States(parts['text_encoder'], parts['tokenizer'], PROMPT, pads=True)], layer_names)
+        super().__init__(parts, [T5States(parts['text_encoder'], parts['tokenizer'], PROMPT, pads=True)], layer_names,
+                         dict(layer_groups=layer_groups))
+        self.attention_sites = dict(zip(names, groups))
 
     def condition(self, ids, concepts, timesteps, cameras, **options):
         (keys, values, _, there), = self.encode_words(ids, concepts, timesteps, cameras, **options)

@@ -54,7 +54,9 @@ class StableDiffusion3(FlowModel):
                    scheduler=FlowMatchEulerDiscreteScheduler, text_encoder=CLIPTextModelWithProjection,
                    text_encoder_2=CLIPTextModelWithProjection, text_encoder_3=T5EncoderModel, vae=AutoencoderKL,
                    transformer=SD3Transformer2DModel)
-    optional = ('tokenizer_3', 'text_encoder_3')
+    text_rows, read_texts = 'last', (0, 2)   # CLIP's tokens, of both encoders, and then those of T5
+    optional, called = ('tokenizer_3', 'text_encoder_3'), ('clip_l', 'clip_g', 't5xxl')
+    pipeline = 'viewneti.architectures.pipelines:ViewNeTIStableDiffusion3Pipeline'
     patch = property(lambda self: self.net.config.patch_size)
 
     def __init__(self,
@@ -66,7 +68,7 @@ class StableDiffusion3(FlowModel):
         texts = [ClipStates(parts['text_encoder'+n], parts['tokenizer'+n], clip) for n in ('', '_2')]
         if 'text_encoder_3' in parts:
             texts.append(T5States(parts['text_encoder_3'], parts['tokenizer_3'], PROMPT, t5))
-        super().__init__(parts, texts, ['prompt'])
+        super().__init__(parts, texts, ['prompt'], dict(words_in=words_in))
         self.pooled = sum(parts['text_encoder'+n].config.projection_dim for n in ('', '_2'))  # P
 
     def condition(self, ids, concepts, timesteps, cameras, **options):

@@ -56,19 +56,22 @@ class StableDiffusionXL(SeveralTexts):
     classes = dict(tokenizer=CLIPTokenizer, tokenizer_2=CLIPTokenizer, scheduler=DDIMScheduler,
                    text_encoder=CLIPTextModel, text_encoder_2=CLIPTextModelWithProjection, vae=AutoencoderKL,
                    unet=UNet2DConditionModel)
-    network, options = 'unet', ('layer_groups',)
+    called, network, options = ('clip_l', 'clip_g'), 'unet', ('layer_groups', 'text_encoder_8bit')
+    pipeline = 'viewneti.architectures.pipelines:ViewNeTIStableDiffusionXLPipeline'
 
     def __init__(self,
         parts: dict,  # by name, frozen; the U-Net's cross-attention processors are replaced
         index: dict = {},  # the folder's model_index.json
         layer_groups: int|str = 'block',  # 'all', 'block', or a number: how many words a timestep has
     ):
-        names = cross_attention_names(parts['unet'])
+        unet = getattr(parts['unet'], '_orig_mod', parts['unet'])   # inside a compiled one
+        names = cross_attention_names(unet)
         groups, layer_names = group_layers(names, [n.split('.transformer_blocks')[0] for n in names], layer_groups)
         for name, group in zip(names, groups):
-            parts['unet'].get_submodule(name).set_processor(LayerAttnProcessor(group))
+            unet.get_submodule(name).set_processor(LayerAttnProcessor(group))
         super().__init__(parts, [ClipStates(parts['text_encoder'+n], parts['tokenizer'+n]) for n in ('', '_2')],
-                         layer_names)
+                         layer_names, dict(layer_groups=layer_groups))
+        self.attention_sites = dict(zip(names, groups))
         self.zeros = index.get('force_zeros_for_empty_prompt', True)
         self.pooled = parts['text_encoder_2'].config.projection_dim  # P
 

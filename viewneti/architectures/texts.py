@@ -17,7 +17,7 @@ from transformers import AddedToken, CLIPTokenizer, T5EncoderModel
 
 from ..backbones import MOST, LatentDiffusion, check_parts, load_parts, single_token
 from ..core import InputError, quoted, read_json
-from ..injection import add_bypass, mapper_outputs, text_parts
+from ..injection import add_bypass, look_up, mapper_outputs, text_parts
 
 # %% ../../nbs/architectures/01_texts.ipynb #0de5db50
 class ClipStates:
@@ -33,8 +33,7 @@ class ClipStates:
         self.length = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
 
     def embed(self, ids):  # [..., T] -> [..., T, D]
-        table = text_parts(self.encoder).embeddings.token_embedding
-        return table(ids.to(table.weight.device))
+        return look_up(self.encoder, text_parts(self.encoder).embeddings.token_embedding, ids)
 
     def states(self,
         rows: torch.Tensor,  # [N, T, D] without positions
@@ -69,7 +68,7 @@ class T5States:
         self.encoder, self.tokenizer, self.learns, self.pads = encoder, tokenizer, learns, pads
         self.width, self.length = encoder.config.d_model, min(length, tokenizer.model_max_length)
 
-    def embed(self, ids): return self.encoder.shared(ids.to(self.encoder.shared.weight.device))
+    def embed(self, ids): return look_up(self.encoder, self.encoder.shared, ids)
 
     def states(self,
         rows: torch.Tensor,  # [N, T, D]
@@ -190,13 +189,16 @@ class SeveralTexts(LatentDiffusion):
     classes: dict  # part -> class, as the folder's parts are called
     optional: tuple = ()  # parts that a folder may lack
     network: str  # which part predicts
+    called: tuple  # what other programs call the text encoders, in order: 'clip_l', 'clip_g' or 't5xxl'
 
     def __init__(self,
         parts: dict,  # by name, frozen
         texts: list,  # of `ClipStates` and `T5States`
         layer_names: list,  # of what has words of its own: layers, or groups of them
+        choices: dict = {},  # of `options`, as they were made
     ):
         self.own, self.texts, self.layer_names = parts, texts, layer_names
+        self.choices = {k: x for k, x in choices.items() if x is not None}
         self.net, self.vae, self.scheduler, self.tokenizer = (
             parts[k] for k in (self.network, 'vae', 'scheduler', 'tokenizer'))
         for name in ('latents_mean', 'latents_std'):
@@ -207,6 +209,8 @@ class SeveralTexts(LatentDiffusion):
     encoders = property(lambda self: [t.encoder for t in self.texts])
     widths = property(lambda self: [t.width for t in self.texts if t.learns])
     width = property(lambda self: sum(self.widths))
+    embedding_keys = property(lambda self: {name: end for name, t, end in zip(self.called, self.texts, ('', '_2', '_3'))
+                                            if t.learns})
     vocab_size = property(lambda self: self.texts[0].encoder.config.vocab_size)
     max_tokens = property(lambda self: min(t.length for t in self.texts))
     networks = property(lambda self: [p for p in self.own.values() if isinstance(p, nn.Module)])
@@ -257,10 +261,12 @@ def from_folder(cls: SeveralTexts,
     folder: Path,  # of a model on disk
     dtype: torch.dtype = torch.float32,  # of the weights
     variant: str|None = None,  # such as 'fp16'
+    text_encoder_8bit: bool = False,  # text encoders in 8 bit, by bitsandbytes
     **choices,  # of the class's `options`
 ) -> SeveralTexts:  # on the CPU, frozen
     "Load a model; raises `InputError` that names a part that cannot be read."
-    parts, file = load_parts(folder, dtype, variant, cls.present(folder)), Path(folder)/'model_index.json'
+    parts = load_parts(folder, dtype, variant, cls.present(folder), text_encoder_8bit)
+    file = Path(folder)/'model_index.json'
     if dtype == torch.float16 and parts['vae'].config.force_upcast: parts['vae'].float()
     try:
         model = cls(parts, read_json(file) if file.is_file() else {}, **choices)

@@ -30,13 +30,14 @@ def average_word(
     layers: int,        # L of the frozen model
     camera: torch.Tensor|None = None,  # [d] raw values, for a view mapper
     timesteps: int = 50,  # how many, evenly spaced
+    widths: list|None = None,  # of the word's stretches, one for each text encoder; None: one word
 ) -> torch.Tensor:      # [D] float32
     "One word instead of many."
     t = torch.linspace(0, 999, timesteps).long().repeat_interleave(layers)
     layer = torch.arange(layers).repeat(timesteps)
     with torch.no_grad(): words = mapper(t, layer, None if camera is None else camera.expand(len(t), -1)).word.float()
-    mean = words.mean(0)
-    return mean*words.norm(dim=1).mean()/mean.norm().clamp(min=1e-12)
+    def middle(x): return x.mean(0)*x.norm(dim=1).mean()/x.mean(0).norm().clamp(min=1e-12)
+    return torch.cat([middle(x) for x in words.split(widths or [words.shape[1]], 1)])
 
 # %% ../../nbs/sharing/01_embeddings.ipynb #53792571
 KEYS = ('token', 'emb_params')  # names of the one tensor
@@ -71,7 +72,9 @@ def draw_embedded(
     "Draw with one average word for each placeholder, as a program that knows only embeddings."
     kept, found = dict(model.mappers), []
     raw = model.raw_cameras(cameras)
-    free = lambda mapper, camera=None: FreeToken(model.dim, average_word(mapper, model.layers, camera)).to(model.device)
+    def free(mapper, camera=None):
+        word = average_word(mapper, model.layers, camera, widths=model.backbone.widths)
+        return FreeToken(model.dim, word).to(model.device)
     here = {t: free(m) for t, m in kept.items() if m.encoding is None and t in prompt}
     try:
         for camera in raw:
@@ -119,9 +122,15 @@ def approximation_of(
 def embeddings_readme(
     card: Card,
     names,      # of the files
+    keys: dict = {},  # of several text encoders, see `Backbone.embedding_keys`
 ) -> str:
     "What lies in the folder, for people."
-    a = card.approximation
+    a, name = card.approximation, 'view-a030-e20'
+    told = [f"`pipe.load_textual_inversion('{name}.safetensors')`"]
+    if keys: told = [f"`words = safetensors.torch.load_file('{name}.safetensors')`"] + [
+        f"`pipe.load_textual_inversion(words['{k}'], token='<{name}>', text_encoder=pipe.text_encoder{end}, "
+        f"tokenizer=pipe.tokenizer{end})`" for k, end in keys.items()]
+    a1111 = '' if 't5xxl' in keys else f'- A1111: put the files into `embeddings/`, and write `{name}` in the prompt\n'
     return f"""# Embeddings of views
 
 {len(list(names))} textual-inversion embeddings for {card.base.name}, one for each of {a['embeddings']} cameras and for each object.
@@ -130,9 +139,8 @@ def embeddings_readme(
 
 The file's name says the camera: `view-a030-e20` looks from azimuth 30 and elevation 20, degrees around the learned scene.
 
-- diffusers: `pipe.load_textual_inversion('view-a030-e20.safetensors')`, then `<view-a030-e20>` in the prompt
-- A1111: put the files into `embeddings/`, and write `view-a030-e20` in the prompt
-- ComfyUI: put them into `models/embeddings/`, and write `embedding:view-a030-e20`
+- diffusers: {', '.join(told)}, then `<{name}>` in the prompt
+{a1111}- ComfyUI: put them into `models/embeddings/`, and write `embedding:view-a030-e20`
 
 Licence: {card.licence or 'not said'}.
 """
@@ -168,8 +176,10 @@ def export_embeddings(
                                                     'would be the '
                                                     'same, expected fewer cameras')
     model = run.load_model(step, device)
-    if len(model.backbone.networks) != 3:
-        raise InputError(f'{run.config.model}: found a model of several text encoders, expected one with one')
+    keys, widths = model.backbone.embedding_keys, model.backbone.widths
+    if len(widths) > 1 and len(keys) != len(widths):
+        raise InputError(f'{run.config.model}: found a model of {len(widths)} text encoders, for which no names are known '
+                         'in files of embeddings, expected `embedding_keys` of its class')
     card, mappers = card_of(run, step, chosen, licence, base_of(model.backbone, run.config.model))
     cameras, lost = cameras_at(scene, places), {}
     if measured and meter_for(scene):
@@ -177,8 +187,11 @@ def export_embeddings(
         lost, _ = degrees_lost(model, scene, card.prompt, some, steps, guidance=guidance)
     card.approximation = approximation_of(lost, len(cameras))
     raw = mappers[token].encoding.raw(cameras)
-    words = {name: average_word(mappers[token], model.layers, values) for name, values in zip(names, raw)}
-    words |= {t.strip('<>'): average_word(m, model.layers) for t, m in mappers.items() if m.encoding is None}
+    def word_of(mapper, camera=None):
+        word = average_word(mapper, model.layers, camera, widths=widths)
+        return dict(zip(keys, word.split(widths))) if keys else word
+    words = {name: word_of(mappers[token], values) for name, values in zip(names, raw)}
+    words |= {t.strip('<>'): word_of(m) for t, m in mappers.items() if m.encoding is None}
     told = json.dumps(card.model_dump(mode='json'), ensure_ascii=False)
     with write_whole(folder) as part:
         part.mkdir()
@@ -187,5 +200,5 @@ def export_embeddings(
                       dict(format='pt', view_tokens=told))
         (part/'card.json').write_text(json.dumps(card.model_dump(mode='json'), indent=2, ensure_ascii=False) + '\n',
                                       encoding='utf-8')
-        (part/'README.md').write_text(embeddings_readme(card, words), encoding='utf-8')
+        (part/'README.md').write_text(embeddings_readme(card, words, keys), encoding='utf-8')
     return card
