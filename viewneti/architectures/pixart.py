@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/architectures/03_pixart.ipynb #0846d27d
+import re
 from pathlib import Path
 
 import torch
@@ -82,6 +83,10 @@ class PixArtSigma(SeveralTexts):
         for block, group in zip(blocks, groups):
             block.attn2.set_processor(FlatLayerAttnProcessor(group, len(layer_names)))
         super().__init__(parts, [T5States(parts['text_encoder'], parts['tokenizer'], PROMPT, pads=True)], layer_names)
+
+    def tokenize(self, prompt, words={}):
+        tokens = '|'.join(map(re.escape, words)) or r'(?!)'   # placeholders stay as they are
+        return super().tokenize(re.sub(f'({tokens})|.', lambda m: m[1] or m[0].lower(), prompt, flags=re.S), words)
 
     def condition(self, ids, concepts, timesteps, cameras, **options):
         (keys, values, _, there), = self.encode_words(ids, concepts, timesteps, cameras, **options)
