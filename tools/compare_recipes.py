@@ -8,7 +8,7 @@ pretraining shows.
 The choices whose names begin with "dit" are transformers; with the U-Net beside them, by the same clock on the same
 latents, they are shown by the notebook that compares the two:
 
-    python tools/compare_recipes.py MODEL --seconds 720 --only muon-32 "dit, patch 2" --pictures 4480 \
+    python tools/compare_recipes.py MODEL --seconds 360 --only muon-16 "dit, patch 2" --pictures 4480 \
         --file nbs/embedded/transformer.json --keep runs/two
 """
 import argparse
@@ -41,11 +41,8 @@ CHOICES = {
     "adamw-32": dict(lr=1e-3, matrix_lr=0.),
     "muon-32, narrower (48, 96, 160)": dict(channels=[48, 96, 160]),
     "muon-32, uniform timesteps": dict(uniform=True),
-    "dit, patch 2": dict(architecture="dit"),
-    "dit, patch 1": dict(architecture="dit", patch=1),
-    "dit, patch 4": dict(architecture="dit", patch=4),
-    "dit, patch 2, half the rates": dict(architecture="dit", lr=.75e-3, matrix_lr=2e-3),
-    "dit, patch 2, 5 blocks of 256": dict(architecture="dit", channels=[256], blocks=5),
+    "dit, patch 2": dict(architecture="dit", batch=16),
+    "dit, patch 1": dict(architecture="dit", batch=16, patch=1),
 }
 
 
