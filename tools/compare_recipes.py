@@ -4,10 +4,17 @@ held-out pictures, in four bands of timesteps. Results are added to nbs/embedded
 pretraining shows.
 
     python tools/compare_recipes.py MODEL --seconds 240 --only muon-32 adamw-16
+
+The choices whose names begin with "dit" are transformers; with the U-Net beside them, by the same clock on the same
+latents, they are shown by the notebook that compares the two:
+
+    python tools/compare_recipes.py MODEL --seconds 360 --only muon-16 "dit, patch 2" --pictures 4480 \
+        --file nbs/embedded/transformer.json --keep runs/two
 """
 import argparse
 import copy
 import json
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +22,12 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import CLIPTokenizer
 
 from viewneti.core import step_generator, write_json
 from viewneti.embedded.pretraining import (
-    PretrainConfig, build_denoiser, denoiser_loss, learning_rate, make_optimizer, set_rate, settle,
-    stratified_timesteps, stream_latents, update_average)
+    PretrainConfig, assemble, build_denoiser, caption_ids, denoiser_loss, encode_pictures, learning_rate, make_optimizer,
+    make_tokenizer, set_rate, settle, shoot, stratified_timesteps, stream_chunks, update_average)
+from viewneti.embedded.transformer import predict_v
 
 FILE = Path(__file__).parent.parent/"nbs/embedded/recipes.json"
 BASE = dict(batch=32, lr=1.5e-3, matrix_lr=4e-3)
@@ -34,14 +41,20 @@ CHOICES = {
     "adamw-32": dict(lr=1e-3, matrix_lr=0.),
     "muon-32, narrower (48, 96, 160)": dict(channels=[48, 96, 160]),
     "muon-32, uniform timesteps": dict(uniform=True),
+    "dit, patch 2": dict(architecture="dit", batch=16),
+    "dit, patch 1": dict(architecture="dit", batch=16, patch=1),
 }
 
 
-def latents(config, vae, tokenizer, chunks, first):
-    "Chunks from number `first` on, as one dict of tensors."
-    stream = stream_latents(config, vae, tokenizer, first)
-    found = [next(stream) for _ in range(chunks)]
-    return {k: torch.cat([f[k] for f in found]) for k in found[0]}
+@torch.no_grad()
+def latents(config, vae, chunks, first):
+    "Chunks from number `first` on, as one dict of tensors, and lists of their captions."
+    stream, found, captions = stream_chunks(config, first), [], []
+    for _ in range(chunks):
+        shots, said = next(stream)
+        found.append(encode_pictures(config, vae, shoot(shots)[0]))
+        captions += said
+    return {k: torch.cat([f[k] for f in found]) for k in found[0]}, captions
 
 
 def loss_at(config, parts, scheduler, held, scale, at, which, generator, uniform=False):
@@ -64,17 +77,17 @@ def score(config, parts, scheduler, held, scale, n=400):
     for i in range(0, n, 50):
         x, e, s = mean[i:i+50], noise[i:i+50], t[i:i+50]
         with torch.autocast("cpu", torch.bfloat16, enabled=config.half), sdpa_kernel([SDPBackend.MATH]):
-            out = parts[1](scheduler.add_noise(x, e, s), s, parts[0](held["ids"][i:i+50, 0]).last_hidden_state).sample
+            out = predict_v(*parts, scheduler.add_noise(x, e, s), s, held["ids"][i:i+50, 0])
         for error, step in zip((out.float()-scheduler.get_velocity(x, e, s)).square().mean((1, 2, 3)), s):
             bands[int(step)*4//1000].append(error.item())
     return [sum(b)/len(b) for b in bands]
 
 
-def learn(config, tokenizer, scheduler_of, held, scale, seconds, uniform):
+def learn(config, scheduler_of, held, scale, seconds, uniform):
     "Train for so many seconds of processor time: averaged parts, steps."
-    text, unet, scheduler = scheduler_of
-    parts, averages = (text, unet.to(memory_format=torch.channels_last)), [copy.deepcopy(m) for m in (text, unet)]
-    optimizer = make_optimizer(dict(text=text, unet=unet), config.lr, config.matrix_lr)
+    text, net, scheduler = scheduler_of
+    parts, averages = (text, net.to(memory_format=torch.channels_last)), [copy.deepcopy(m) for m in (text, net)]
+    optimizer = make_optimizer(dict(text=text, net=net), config.lr, config.matrix_lr)
     parameters = [p for m in parts for p in m.parameters()]
     n = len(held["ids"])
     step, began = 0, time.process_time()
@@ -93,26 +106,36 @@ def learn(config, tokenizer, scheduler_of, held, scale, seconds, uniform):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="folder of a finished model, whose autoencoder and tokenizer are used")
+    parser.add_argument("model", help="folder of a finished model, whose autoencoder is used")
     parser.add_argument("--seconds", type=float, default=240., help="of processor time for each choice")
-    parser.add_argument("--only", nargs="*", default=list(CHOICES), help="these choices")
+    parser.add_argument("--only", nargs="*", default=[k for k in CHOICES if not k.startswith("dit")],
+                        help="these choices")
+    parser.add_argument("--pictures", type=int, default=12000, help="learned from")
+    parser.add_argument("--file", default=FILE, help="where results are added")
+    parser.add_argument("--keep", default="", help="folder for the models, one a choice; none: they are not kept")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model, base = Path(args.model), settle(replace(PretrainConfig(device="cpu"), **BASE))
-    vae = AutoencoderKL.from_pretrained(model/"vae", torch_dtype=torch.float32).eval()
-    tokenizer, scale = CLIPTokenizer.from_pretrained(model/"tokenizer"), vae.config.scaling_factor
-    held, new = latents(base, vae, tokenizer, 750, 0), latents(base, vae, tokenizer, 30, 10**6)
+    base = settle(replace(PretrainConfig(device="cpu"), **BASE))
+    vae = AutoencoderKL.from_pretrained(Path(args.model)/"vae", torch_dtype=torch.float32).eval()
+    scale = vae.config.scaling_factor
+    sets = [latents(base, vae, n, first) for n, first in ((-(-args.pictures//base.chunk), 0), (30, 10**6))]
     for name in args.only:
         options = dict(CHOICES[name])
         uniform = options.pop("uniform", False)
-        config = replace(base, **options)
+        config = settle(replace(PretrainConfig(device="cpu"), **BASE | options))
+        with tempfile.TemporaryDirectory() as place:
+            tokenizer = make_tokenizer(Path(place)/"tokenizer", config.max_length, config.architecture)
+        held, new = (x | dict(ids=caption_ids(config, tokenizer, said)) for x, said in sets)
         *parts, scheduler = build_denoiser(config, tokenizer)
-        averages, steps = learn(config, tokenizer, (*parts, scheduler), held, scale, args.seconds, uniform)
+        averages, steps = learn(config, (*parts, scheduler), held, scale, args.seconds, uniform)
         bands = score(config, averages, scheduler, new, scale)
-        found = json.loads(FILE.read_text()) if FILE.exists() else {}
+        found = json.loads(Path(args.file).read_text()) if Path(args.file).exists() else {}
         found[name] = dict(seconds=args.seconds, steps=steps, samples=steps*config.batch, half=config.half,
                            bands=[round(b, 4) for b in bands], mean=round(sum(bands)/4, 4))
-        write_json(FILE, found)
+        write_json(args.file, found)
+        if args.keep:
+            pipe = assemble(vae, averages[0], tokenizer, averages[1], scheduler)
+            pipe.save_pretrained(Path(args.keep)/config.architecture)
         print(name, found[name], flush=True)
 
 

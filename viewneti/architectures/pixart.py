@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/architectures/03_pixart.ipynb #0846d27d
+import re
 from pathlib import Path
 
 import torch
@@ -85,6 +86,10 @@ class PixArtSigma(SeveralTexts):
         super().__init__(parts, [T5States(parts['text_encoder'], parts['tokenizer'], PROMPT, pads=True)], layer_names,
                          dict(layer_groups=layer_groups))
         self.attention_sites = dict(zip(names, groups))
+
+    def tokenize(self, prompt, words={}):
+        tokens = '|'.join(map(re.escape, words)) or r'(?!)'   # placeholders stay as they are
+        return super().tokenize(re.sub(f'({tokens})|.', lambda m: m[1] or m[0].lower(), prompt, flags=re.S), words)
 
     def condition(self, ids, concepts, timesteps, cameras, **options):
         (keys, values, _, there), = self.encode_words(ids, concepts, timesteps, cameras, **options)

@@ -31,10 +31,14 @@ class PretrainConfig:
     vae_batch: int = 0             # 0: 16 on a processor, 128 on a GPU
     vae_lr: float = 2e-3
     toy_weight: float = .5         # share of the autoencoder's loss that looks at toys alone
+    architecture: str = 'unet'     # of the denoiser: 'unet', as Stable Diffusion, or 'dit', a transformer, as
+                                   # PixArt-Sigma
     channels: list[int] = field(default_factory=list)  # of the U-Net's levels; []: 64, 128, 192 on a processor,
-                                                        # 128, 160, 192 on a GPU
+                                                        # 128, 160, 192 on a GPU; of a transformer one number; []: 192
     heads: list[int] = field(default_factory=list)      # of attention, on each level; []: one for 64 (GPU: 32) channels
     layers_per_block: int = 1      # of the U-Net; 2, as Stable Diffusion has, gives sixteen cross-attention layers
+    blocks: int = 0                # of the transformer, each with cross-attention; 0: 10
+    patch: int = 0                 # latents on a side that the transformer takes as one token; 0: 2
     text_width: int = 128          # of the text encoder, and of a word embedding
     text_layers: int = 4
     max_length: int = 24           # tokens in a prompt, start and end included

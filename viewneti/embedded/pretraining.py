@@ -20,23 +20,27 @@ from accelerate import PartialState
 from accelerate.utils import broadcast
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (AutoencoderKL, DDIMScheduler, DiffusionPipeline, PixArtSigmaPipeline, StableDiffusionPipeline,
+                       UNet2DConditionModel)
 from safetensors import safe_open
 from safetensors.torch import load_file
 from tokenizers.pre_tokenizers import ByteLevel
 from tqdm.auto import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..core import (InputError, descend, load_state, read_json, save_state, show_pictures,
+from ..core import (InputError, descend, load_state, quoted, read_json, save_state, show_pictures,
                            step_generator, write_json, write_whole)
 from .configuration import PretrainConfig
+from .transformer import (NETWORK, PARTS, build_transformer, draw_with, make_t5_tokenizer,
+                                           predict_v)
 from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, Shots, VIEW_PHRASES,
                                      caption, random_camera, random_toy, render, shoot, turned)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #26f98e56
 #: What a model takes from the model whose autoencoder it has, or that it learns on from
 COMPRESSION = ('size', 'latent_channels', 'vae_channels')
-ARCHITECTURE = (*COMPRESSION, 'channels', 'heads', 'layers_per_block', 'text_width', 'text_layers', 'max_length')
+ARCHITECTURE = (*COMPRESSION, 'channels', 'heads', 'layers_per_block', 'blocks', 'patch', 'text_width', 'text_layers',
+                'max_length')
 
 def has_bfloat16(
     device: str,  # 'cpu' or 'cuda'
@@ -55,10 +59,12 @@ def settle(
         made = read_json(Path(folder)/'card.json').get('config', {}) if folder else {}
         config = replace(config, **{k: made[k] for k in fields if k in made})
     half = has_bfloat16(config.torch_device) if config.half is None else config.half
-    channels = pick(config.channels, [], [64, 128, 192], [128, 160, 192])
+    dit = config.architecture == 'dit'
+    channels = pick(config.channels, [], *([192], [192]) if dit else ([64, 128, 192], [128, 160, 192]))
     return replace(
         config, half=half, device=config.torch_device, channels=channels,
         heads=config.heads or [max(1, c//(32 if gpu else 64)) for c in channels],
+        blocks=config.blocks or 10*dit, patch=config.patch or 2*dit,
         chunk=pick(config.chunk, 0, 16, 256), batch=pick(config.batch, 0, 32, 512),
         workers=pick(config.workers, -1, 0, 4), vae_batch=pick(config.vae_batch, 0, 16, 128),
         vae_crop=pick(config.vae_crop, 0, min(48, config.size), config.size),
@@ -81,6 +87,26 @@ def own_rows(
     return slice(state.process_index, None, state.num_processes)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #fd625759
+def check_architecture(
+    config: PretrainConfig,
+    refuse,          # of the name of a field and what is expected
+    side: int,       # of the latents
+):
+    "What a U-Net and a transformer ask of their numbers."
+    if config.architecture not in PARTS: refuse('architecture', ' or '.join(map(quoted, PARTS)))
+    if config.architecture == 'unet':
+        for name in ('blocks', 'patch'):
+            if getattr(config, name): refuse(name, "0 where the architecture is 'unet'")
+        return
+    for name in ('blocks', 'patch'):
+        if getattr(config, name) < 0: refuse(name, 'a number above 0, or 0 for the usual one')
+    if config.layers_per_block != 1: refuse('layers_per_block', "1 where the architecture is 'dit', which has blocks")
+    if config.channels and (len(config.channels) != 1 or config.channels[0] < 4 or config.channels[0] % 4):
+        refuse('channels', "one multiple of 4 where the architecture is 'dit'")
+    if config.heads and config.channels and (config.heads[0] < 1 or config.channels[0] % config.heads[0]):
+        refuse('heads', f'a number that divides channels ({config.channels[0]})')
+    if config.patch and side % config.patch: refuse('patch', f'a number that divides the side of the latents ({side})')
+
 def check_config(
     config: PretrainConfig,
     n: int,          # processes
@@ -94,6 +120,7 @@ def check_config(
     if config.heads and len(config.heads) != len(config.channels):
         refuse('heads', f'as many numbers as channels ({config.channels})')
     coarsest = 2**(len(config.vae_channels)-1)
+    check_architecture(config, refuse, config.size//coarsest)
     for name in ('size', 'vae_crop'):
         if getattr(config, name) % coarsest: refuse(name, f'a multiple of {coarsest} pixels')
     if config.device == 'cuda' and not torch.cuda.is_available(): refuse('device', 'a GPU that PyTorch can use')
@@ -103,6 +130,9 @@ def check_config(
         absent = [f for f in ('model_index.json', 'card.json') if not (Path(folder)/f).is_file()]
         if folder and absent:
             raise InputError(f'{name}: expected the folder of a finished model, found no {absent[0]} in {folder}')
+    made = read_json(Path(config.start)/'card.json').get('config', {}) if config.start else {}
+    if config.start and (kind := made.get('architecture', 'unet')) != config.architecture:
+        refuse('architecture', f'{quoted(kind)}, as that of the model which learns on ({config.start})')
 
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #994dec0a
@@ -116,7 +146,7 @@ def keep_config(
     "Write `folder/config.json`, or compare with the one that is there."
     file = Path(config.folder)/'config.json'
     if file.is_file():
-        before = read_json(file)
+        before = dict(architecture='unet') | read_json(file)      # there was no other once
         for k, v in json.loads(json.dumps(asdict(config))).items():
             if k not in CHANGEABLE and k in before and before[k] != v:
                 raise InputError(f'{file}: {k}: found {before[k]!r}, expected {v!r}; '
@@ -220,11 +250,14 @@ EXTRA_WORDS = ('object view photo picture thing toy scene style camera angle clo
 def make_tokenizer(
     folder,              # where the vocabulary is written
     max_length: int = 24,  # tokens in a prompt, start and end included
-) -> CLIPTokenizer:
-    "A CLIP tokenizer whose vocabulary is the world's, the same on every machine."
+    architecture: str = 'unet',  # 'dit': T5's kind instead of CLIP's
+):                       # CLIPTokenizer, or T5TokenizerFast
+    "A tokenizer whose vocabulary is the world's, the same on every machine."
     phrases = (*VIEW_PHRASES, *OPENINGS, *(p for ps in PLACES.values() for p in ps), *CATEGORIES, *OBJECT_COLORS,
                *FLOORS, *EXTRA_WORDS, 'an')
-    merges = learn_merges(w for p in phrases for w in p.replace('-', ' ').split())
+    words = [w for p in phrases for w in p.replace('-', ' ').split()]
+    if architecture == 'dit': return make_t5_tokenizer(folder, words, max_length)
+    merges = learn_merges(words)
     alphabet = sorted(ByteLevel.alphabet())
     tokens = alphabet + [c+'</w>' for c in alphabet] + [a+b for a, b in merges] + ['<|startoftext|>', '<|endoftext|>']
     folder = Path(folder)
@@ -375,8 +408,8 @@ def make_optimizer(
 ):                      # whose groups know their highest rate as 'peak'
     "Muon for matrices inside, AdamW for the rest."
     named = [(k, p) for m in modules.values() for k, p in m.named_parameters()]
-    ends = ('embed', 'time_emb', 'conv_in', 'conv_out')
-    inner = lambda k, p: matrix_lr and p.ndim >= 2 and not any(e in k for e in ends)
+    ends = ('embed', 'time_emb', 'conv_in', 'conv_out', 'shared.', 'relative_attention_bias', 'scale_shift_table')
+    inner = lambda k, p: matrix_lr and p.ndim >= 2 and not any(e in k for e in ends) and k != 'proj_out.weight'
     rate = lambda x: torch.tensor(x, device=named[0][1].device) if graphed else x
     adam = torch.optim.AdamW([p for k, p in named if not inner(k, p)], rate(lr), betas=(.9, .99), weight_decay=1e-2,
                              fused=True, capturable=graphed)
@@ -630,11 +663,11 @@ def set_scaling(
     vae.register_to_config(scaling_factor=round((1/(mean.var()+std.square().mean()).sqrt()).item(), 5))
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #72567335
-def build_denoiser(
+def build_unet(
     config: PretrainConfig,
     tokenizer,
-):               # CLIPTextModel, UNet2DConditionModel, DDIMScheduler
-    "Text encoder, U-Net (fresh weights from the seed) and noise schedule of a configuration."
+) -> tuple:     # CLIPTextModel, UNet2DConditionModel
+    "Text encoder and U-Net of a configuration, with fresh weights drawn from torch's own state."
     n, width, tokens = len(config.channels), config.text_width, tokenizer
     text = CLIPTextConfig(
         vocab_size=len(tokens), hidden_size=width, intermediate_size=4*width, num_hidden_layers=config.text_layers,
@@ -646,14 +679,23 @@ def build_denoiser(
                 down_block_types=('CrossAttnDownBlock2D',) * n, attention_head_dim=tuple(config.heads),
                 up_block_types=('CrossAttnUpBlock2D',) * n, norm_num_groups=math.gcd(16, *config.channels),
                 use_linear_projection=True)
+    text, unet = CLIPTextModel(text), UNet2DConditionModel(**unet)
+    for p in unet.conv_out.parameters(): torch.nn.init.zeros_(p)       # begin by predicting nothing
+    return text, unet
+
+def build_denoiser(
+    config: PretrainConfig,
+    tokenizer,
+):               # text encoder, U-Net or transformer, DDIMScheduler
+    "Text encoder, network (fresh weights from the seed) and noise schedule of a configuration."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed+1)
-        text, unet = CLIPTextModel(text), UNet2DConditionModel(**unet)
-    for p in unet.conv_out.parameters(): torch.nn.init.zeros_(p)       # begin by predicting nothing
-    return text, unet, DDIMScheduler(                # the last timestep is pure noise (arXiv 2305.08891)
+        text, net = (build_transformer if config.architecture == 'dit' else build_unet)(config, tokenizer)
+    return text, net, DDIMScheduler(                # the last timestep is pure noise (arXiv 2305.08891)
         beta_start=.00085, beta_end=.012, beta_schedule='scaled_linear', prediction_type='v_prediction',
         clip_sample=False, set_alpha_to_one=False, steps_offset=1, rescale_betas_zero_snr=True,
         timestep_spacing='trailing')
+
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #d40eb156
 def stratified_timesteps(
@@ -666,7 +708,7 @@ def stratified_timesteps(
     return ((torch.arange(n, device=device)+torch.rand(n, generator=generator, device=device))/n*timesteps).long()
 
 def denoiser_loss(
-    text, unet, scheduler,
+    text, net, scheduler,
     latents: torch.Tensor,       # [B, C, h, w] scaled
     ids: torch.Tensor,           # [B, T] token ids
     noise: torch.Tensor,         # [B, C, h, w]
@@ -674,16 +716,19 @@ def denoiser_loss(
 ) -> torch.Tensor:               # scalar
     "Mean squared error of the predicted v (Salimans and Ho 2022)."
     noisy, target = scheduler.add_noise(latents, noise, t), scheduler.get_velocity(latents, noise, t)
-    return F.mse_loss(unet(noisy, t, text(ids).last_hidden_state).sample.float(), target)
+    return F.mse_loss(predict_v(text, net, noisy, t, ids).float(), target)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #70200581
-def assemble(vae, text, tokenizer, unet, scheduler) -> StableDiffusionPipeline:
-    "The parts as a Stable Diffusion pipeline."
-    pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=scheduler, safety_checker=None,
-        feature_extractor=None, requires_safety_checker=False)
+def assemble(vae, text, tokenizer, net, scheduler) -> DiffusionPipeline:
+    "The parts as a pipeline of diffusers: Stable Diffusion's, or PixArt-Sigma's."
+    if isinstance(net, UNet2DConditionModel):
+        pipe = StableDiffusionPipeline(
+            vae=vae, text_encoder=text, tokenizer=tokenizer, unet=net, scheduler=scheduler, safety_checker=None,
+            feature_extractor=None, requires_safety_checker=False)
+    else: pipe = PixArtSigmaPipeline(tokenizer, text, vae, net, scheduler)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #596c491f
 SHEET = ('a photo of a red car on a wooden floor', 'a photo of a yellow duck on grass',
@@ -693,7 +738,7 @@ SHEET = ('a photo of a red car on a wooden floor', 'a photo of a yellow duck on 
 
 @torch.no_grad()
 def sample_sheet(
-    pipe: StableDiffusionPipeline,  # the model
+    pipe: DiffusionPipeline,  # the model
     prompts=SHEET,       # one for each picture
     n: int = 4,          # pictures a prompt
     steps: int = 20,     # of the sampler
@@ -702,15 +747,15 @@ def sample_sheet(
 ):
     "A figure with `n` samples of each prompt, prompts beside the rows."
     generators = [torch.Generator().manual_seed(seed+i) for _ in prompts for i in range(n)]
-    out = pipe([p for p in prompts for _ in range(n)], num_inference_steps=steps, guidance_scale=guidance,
-               generator=generators, output_type='pt').images
+    out = draw_with(pipe, [p for p in prompts for _ in range(n)], num_inference_steps=steps,
+                    guidance_scale=guidance, generator=generators)
     labels = [p.replace('a photo of ', '') for p in prompts]
     return show_pictures([list(row) for row in out.unflatten(0, (len(prompts), n))], labels=labels)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #6dfc8ba5
 def save_sheet(
     config: PretrainConfig,
-    pipe: StableDiffusionPipeline,
+    pipe: DiffusionPipeline,
     step: int,
 ):
     "Write `folder/samples-STEP.png`."
@@ -724,17 +769,17 @@ def train_denoiser(
     config: PretrainConfig,
     vae,
     tokenizer,
-):                 # text encoder and U-Net (averaged, frozen), scheduler
+):                 # text encoder and network (averaged, frozen), scheduler
     "Stage 2: learn to denoise latents, given captions."
-    device, B, rows = config.torch_device, config.batch, own_rows(config)
-    text, unet, scheduler = build_denoiser(config, tokenizer)
+    device, B, rows, name = config.torch_device, config.batch, own_rows(config), NETWORK[config.architecture]
+    text, net, scheduler = build_denoiser(config, tokenizer)
     if config.start:
-        text = CLIPTextModel.from_pretrained(Path(config.start)/'text_encoder', dtype=torch.float32)
-        unet = UNet2DConditionModel.from_pretrained(Path(config.start)/'unet', torch_dtype=torch.float32)
-    text, unet = text.train().to(device), unet.train().to(device, memory_format=torch.channels_last)
+        text = type(text).from_pretrained(Path(config.start)/'text_encoder', dtype=torch.float32)
+        net = type(net).from_pretrained(Path(config.start)/name, torch_dtype=torch.float32)
+    text, net = text.train().to(device), net.train().to(device, memory_format=torch.channels_last)
     pool = make_pool(config, B, lambda first: stream_latents(config, vae, tokenizer, first), 'drawing pictures')
     empty, scale = caption_ids(config, tokenizer, [['']])[0].to(device), vae.config.scaling_factor
-    compile_parts(config, unet)
+    compile_parts(config, net)
     # for small pictures plain attention is the quickest on a processor
     attention = functools.partial(sdpa_kernel, SDPBackend.MATH) if device == 'cpu' else nullcontext
     def draw(step, done):   # the whole batch's chance, and of it this process's rows
@@ -749,15 +794,15 @@ def train_denoiser(
         return z[rows].contiguous(memory_format=torch.channels_last), words[rows], noise[rows], t[rows]
     def loss_of(*drawn):
         with torch.autocast(device, torch.bfloat16, enabled=config.half), attention():
-            return denoiser_loss(text, unet, scheduler, *drawn)
+            return denoiser_loss(text, net, scheduler, *drawn)
     def sheet(step, averages, last):
         if step % config.sheet_every and not last: return
-        save_sheet(config, assemble(vae, averages['average_text'], tokenizer, averages['average_unet'], scheduler),
+        save_sheet(config, assemble(vae, averages['average_text'], tokenizer, averages[f'average_{name}'], scheduler),
                    step)
     length = Length(config.steps, (45 if 'autoencoder' in config.stages else 60)*config.minutes)
-    averages = run_stage(config, 'denoiser', dict(text=text, unet=unet), draw, loss_of, length, config.lr,
+    averages = run_stage(config, 'denoiser', {'text': text, name: net}, draw, loss_of, length, config.lr,
                          config.matrix_lr, sheet, config.graphed)
-    return averages['average_text'].eval(), averages['average_unet'].eval(), scheduler
+    return averages['average_text'].eval(), averages[f'average_{name}'].eval(), scheduler
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #f686227c
 def draw_held_out(
@@ -821,7 +866,7 @@ license: apache-2.0
 ---
 # The embedded model of viewneti
 
-A small text-to-image diffusion model of the usual parts (AutoencoderKL, CLIPTextModel, UNet2DConditionModel,
+A small text-to-image diffusion model of the usual parts ({parts},
 v-prediction), for pictures of {config[size]}x{config[size]} pixels. It learned from drawn pictures and their captions.
 It was never told a camera; {view_words:.3g}% of its captions hold loose words about the view.
 
@@ -886,7 +931,9 @@ def write_card(
     folder = Path(folder)
     facts = read_json(folder/'card.json')
     config = facts['config']
+    text, network = [cls.__name__ for cls in PARTS[config.get('architecture', 'unet')].values()][1:]
     told = facts | dict(view_words=100*config['view_fraction']*config['kept_view_words'], stages=stage_rows(facts),
+                        parts=f'AutoencoderKL, {text}, {network}',
                         scores=card_table(folder/'card.json'), settings=json.dumps(config, indent=1))
     with write_whole(folder/'README.md') as part: part.write_text(CARD.format(**told), encoding='utf-8')
     return folder/'README.md'
@@ -894,13 +941,13 @@ def write_card(
 # %% ../../nbs/embedded/01_pretraining.ipynb #f0627187
 def save_model(
     config: PretrainConfig,
-    vae, text, tokenizer, unet, scheduler,
+    vae, text, tokenizer, net, scheduler,
 ) -> Path:                # the folder, `config.folder/model`
     "Write the finished model, in half precision, with its card."
     facts = measure(config, vae)
     half = lambda m: copy.deepcopy(m).half().cpu().to(memory_format=torch.contiguous_format)
     with write_whole(Path(config.folder)/'model') as part:
-        assemble(half(vae), half(text), tokenizer, half(unet), scheduler).save_pretrained(part)
+        assemble(half(vae), half(text), tokenizer, half(net), scheduler).save_pretrained(part)
         write_json(part/'card.json', facts)
         write_card(part)
     return Path(config.folder)/'model'
@@ -917,12 +964,13 @@ def snapshot(
         if not file.is_file(): raise InputError(f'{file}: expected the saved state of a training, found no such file')
     if config.start or config.autoencoder: vae, tokenizer = compress(config)
     else:
-        vae, tokenizer = build_autoencoder(config), make_tokenizer(folder/'tokenizer', config.max_length)
+        vae, tokenizer = build_autoencoder(config), make_tokenizer(folder/'tokenizer', config.max_length,
+                                                               config.architecture)
         load_averages(folder/'autoencoder.safetensors', dict(vae=vae))
         set_scaling(config, vae)
-    text, unet, scheduler = build_denoiser(config, tokenizer)
-    load_averages(folder/'denoiser.safetensors', dict(text=text, unet=unet))
-    return save_model(config, vae, text, tokenizer, unet, scheduler)
+    text, net, scheduler = build_denoiser(config, tokenizer)
+    load_averages(folder/'denoiser.safetensors', {'text': text, NETWORK[config.architecture]: net})
+    return save_model(config, vae, text, tokenizer, net, scheduler)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #530f7798
 def load_averages(
@@ -944,9 +992,9 @@ def compress(
     if taken := config.start or config.autoencoder:
         vae = AutoencoderKL.from_pretrained(Path(taken)/'vae', torch_dtype=torch.float32)
         vae = vae.to(config.torch_device, memory_format=torch.channels_last).requires_grad_(False).eval()
-    if config.start: return vae, CLIPTokenizer.from_pretrained(Path(config.start)/'tokenizer')
+    if config.start: return vae, PARTS[config.architecture]['tokenizer'].from_pretrained(Path(config.start)/'tokenizer')
     with processes(config).main_process_first():
-        tokenizer = make_tokenizer(Path(config.folder)/'tokenizer', config.max_length)
+        tokenizer = make_tokenizer(Path(config.folder)/'tokenizer', config.max_length, config.architecture)
     if taken: return vae, tokenizer
     vae = train_autoencoder(config)
     set_scaling(config, vae)
@@ -964,8 +1012,8 @@ def pretrain(
     check_config(config, state.num_processes)
     if state.is_main_process: keep_config(config)
     vae, tokenizer = compress(config)
-    text, unet, scheduler = train_denoiser(config, vae, tokenizer)
-    if state.is_main_process: save_model(config, vae, text, tokenizer, unet, scheduler)
+    text, net, scheduler = train_denoiser(config, vae, tokenizer)
+    if state.is_main_process: save_model(config, vae, text, tokenizer, net, scheduler)
     state.wait_for_everyone()
     return Path(config.folder)/'model'
 

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import scipy.linalg, scipy.optimize
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from tqdm.auto import tqdm
 
 from ..cameras import spherical, view_angle
@@ -24,13 +24,14 @@ from ..core import InputError, PALETTE, STYLE, read_json, write_json
 from .meter import (NAMES, held_out, load_judge, load_meter, posed, read, read_words, smooth,
                                      through)
 from .pretraining import autoencoder_psnr, draw_held_out, write_card
+from .transformer import draw_with
 from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig,
                                      random_toy, render)
 
 # %% ../../nbs/embedded/03_scores.ipynb #9ff8c4d1
 @torch.no_grad()
 def draw(
-    pipe: StableDiffusionPipeline,  # the model
+    pipe: DiffusionPipeline,  # the model
     prompts: list,     # one for each picture
     steps: int = 20,   # of the sampler
     guidance: float = 3.5,  # strength of the prompt; 1 for none
@@ -39,8 +40,8 @@ def draw(
 ) -> torch.Tensor:     # [N, 3, H, W] in [0, 1]
     "One sample of each prompt."
     noise = [torch.Generator().manual_seed(seed+i) for i in range(len(prompts))]
-    parts = [pipe(prompts[i:i+batch], num_inference_steps=steps, guidance_scale=guidance, output_type='pt',
-                  generator=noise[i:i+batch]).images for i in range(0, len(prompts), batch)]
+    parts = [draw_with(pipe, prompts[i:i+batch], num_inference_steps=steps, guidance_scale=guidance,
+                       generator=noise[i:i+batch]) for i in range(0, len(prompts), batch)]
     return torch.cat(parts).float().cpu()
 
 # %% ../../nbs/embedded/03_scores.ipynb #b54b1e2e
@@ -197,7 +198,7 @@ def obeys(
 
 # %% ../../nbs/embedded/03_scores.ipynb #fb129181
 def score_phrases(
-    pipe: StableDiffusionPipeline,  # the model
+    pipe: DiffusionPipeline,  # the model
     meter,               # reads the cameras
     each: int = 8,       # samples a phrase
     guidance: float = 3.5,  # strength of the prompt; 1 for none
@@ -223,7 +224,7 @@ def nearest_phrases(
     return ', '.join(max((p for p in VIEW_PHRASES if VIEW_PHRASES[p][kind]), key=apt) for kind in (0, 1))
 
 def words_baseline(
-    pipe: StableDiffusionPipeline,  # the model
+    pipe: DiffusionPipeline,  # the model
     meter,             # reads the cameras
     toys: list,        # of one scene each
     cameras: list,     # of the rig
@@ -283,8 +284,8 @@ def score_model(
     if not (Path(folder)/'card.json').is_file():
         raise InputError(f"{folder}: expected a model's folder with card.json, found none")
     device = ('cuda' if torch.cuda.is_available() else 'cpu') if device == 'auto' else device
-    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, torch_dtype=torch.float32).to(device)
-    side = pipe.unet.config.sample_size*pipe.vae_scale_factor
+    pipe = DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32).to(device)
+    side = (getattr(pipe, 'unet', None) or pipe.transformer).config.sample_size*pipe.vae_scale_factor
     if side != 64: raise InputError(f"{folder}: expected a model that draws 64x64 pixels, found {side}x{side}")
     pipe.set_progress_bar_config(disable=True)
     judge, meter = load_judge(), load_meter('first')

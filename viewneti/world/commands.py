@@ -119,6 +119,7 @@ class ViewWordsOptions:
     minutes: float = 0.     # if set, what decides instead of steps: time to learn for each, a quarter of it autoencoder
     vae_steps: int = 4000   # of the autoencoder that they share
     seed: int = 0
+    architecture: str = 'unet'  # or 'dit': a transformer
     device: str = 'auto'    # 'cpu', 'cuda' or 'auto'
 
 @app.command(name='view-words')
