@@ -25,8 +25,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from viewneti.core import step_generator, write_json
 from viewneti.embedded.pretraining import (
-    PretrainConfig, assemble, build_denoiser, caption_ids, denoiser_loss, encode_pictures, learning_rate, make_optimizer,
-    make_tokenizer, set_rate, settle, shoot, stratified_timesteps, stream_chunks, update_average)
+    PretrainConfig, assemble, build_denoiser, caption_ids, denoiser_loss, encode_pictures, learning_rate,
+    make_optimizer, make_tokenizer, set_rate, settle, shoot, stratified_timesteps, stream_chunks, update_average)
 from viewneti.embedded.transformer import predict_v
 
 FILE = Path(__file__).parent.parent/"nbs/embedded/recipes.json"

@@ -40,8 +40,8 @@ def build_transformer(
     "Text encoder and transformer of a configuration, with fresh weights drawn from torch's own state."
     width, (channels,), (heads,) = config.text_width, config.channels, config.heads
     text = T5EncoderModel(T5Config(
-        vocab_size=len(tokenizer), d_model=width, d_kv=width//4, d_ff=3*width, num_layers=config.text_layers, num_heads=4,
-        dropout_rate=0., feed_forward_proj='gated-gelu', is_encoder_decoder=False))
+        vocab_size=len(tokenizer), d_model=width, d_kv=width//4, d_ff=3*width, num_layers=config.text_layers,
+        num_heads=4, dropout_rate=0., feed_forward_proj='gated-gelu', is_encoder_decoder=False))
     net = PixArtTransformer2DModel(
         num_attention_heads=heads, attention_head_dim=channels//heads, in_channels=config.latent_channels,
         out_channels=config.latent_channels, num_layers=config.blocks, cross_attention_dim=channels,
