@@ -15,7 +15,7 @@ def main():
     ask.add_argument('--folder', default='runs/benchmark')
     ask.add_argument('--scans', type=int, default=88)
     ask.add_argument('--pictures', type=int, default=343, help='of a scan: 49 cameras with seven lights')
-    ask.add_argument('--bytes', type=int, default=2_450_000, help="of a picture, as DTU's rectified ones are on average")
+    ask.add_argument('--bytes', type=int, default=2_450_000, help="of a picture: the mean of DTU's rectified ones")
     o = ask.parse_args()
     place, seconds = Path(tempfile.mkdtemp()), {}
     os.environ['VIEWNETI_CACHE'] = str(place/'cache')
@@ -28,7 +28,8 @@ def main():
         for scan in range(o.scans): kept_digests(sorted((place/f'scan{scan}').glob('*.png')))
         seconds[turn] = dict(processor=time.process_time() - began, clock=time.perf_counter() - clock)
     shutil.rmtree(place)
-    found = dict(machine=f'{platform.machine()}, {os.cpu_count()} cores', scans=o.scans, pictures=o.pictures, bytes=o.bytes, seconds=seconds)
+    found = dict(machine=f'{platform.machine()}, {os.cpu_count()} cores', scans=o.scans, pictures=o.pictures,
+                 bytes=o.bytes, seconds=seconds)
     write_json(Path(o.folder)/'hashing.json', found)
     print(found)
 

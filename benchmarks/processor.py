@@ -30,7 +30,7 @@ def in_turns(repeats, **ways):
 
 
 def measure_training(model, cameras, size, repeats):
-    "A training step on as many pictures as there are cameras: the ratio, the share of the floor, the most there could be."
+    "A training step on as many pictures as cameras: the ratio, the share of the floor, the most there could be."
     n = len(cameras)
     pictures = torch.rand(n, 3, *size[::-1], generator=step_generator(0, 0, 'pictures'))
     mean, std = (x[:, None] for x in model.latent_distribution(pictures))
@@ -75,7 +75,8 @@ def main():
     ask.add_argument('--repeats', type=int, default=5)
     o = ask.parse_args()
     file = Path(o.folder)/'processor.json'
-    told = (read_json(file) if file.is_file() else {}) | dict(machine=f'{platform.machine()}, {torch.get_num_threads()} thread', torch=torch.__version__)
+    machine = f'{platform.machine()}, {torch.get_num_threads()} thread'
+    told = (read_json(file) if file.is_file() else {}) | dict(machine=machine, torch=torch.__version__)
     for name in o.models:
         told[name] = measure(name, o.repeats)
         write_json(file, told)
