@@ -611,7 +611,7 @@ def recording(
             if attn.norm_q is not None: q = attn.norm_q(q)
             if attn.norm_k is not None: k = attn.norm_k(k)
             q, k = q.float(), k.float()
-            mask = masks.pop()   # [B, 1, T], added to the scores; None where padding counts
+            mask = masks.pop() if masks else None   # [B, 1, T], added to the scores; None where padding counts
             mask = torch.zeros(len(q)) if mask is None else mask.float()
             into.append(torch.stack([(a@b.mT*a.shape[-1]**-.5 + m).softmax(-1).mean(0)
                                      for a, b, m in zip(q, k, mask.to(q.device))]).cpu())
