@@ -267,7 +267,8 @@ class Steered(nn.Module):
         widths: list|None = None,  # of a word's E stretches, one for each text encoder; one if None
     ):
         super().__init__()
-        self.mapper, self.weights, self.encoding, self.widths = mapper, weights, RecipeEncoding(), widths or [mapper.dim]
+        self.mapper, self.weights, self.widths = mapper, weights, widths or [mapper.dim]
+        self.encoding = RecipeEncoding()
         self.dim, self.layers, self.alpha, self.bypass = mapper.dim, mapper.layers, mapper.alpha, mapper.bypass
         self.register_buffer('cameras', cameras, persistent=False)
 
@@ -640,7 +641,7 @@ class JointAttention(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is F.scaled_dot_product_attention:
-            q, k = [*args, *(kwargs[name] for name in ('query', 'key') if name in (kwargs or {}))][:2]   # [B, heads, n, d]
+            q, k = [*args, *(kwargs[name] for name in ('query', 'key') if name in (kwargs or {}))][:2]
             if k.shape[-2] == q.shape[-2] == self.length:
                 maps = [((a[:, self.places]@b.mT).float()*a.shape[-1]**-.5).softmax(-1).mean(0) for a, b in zip(q, k)]
                 self.kept.append(torch.stack(maps)[..., self.words].cpu())

@@ -71,7 +71,8 @@ def full_backbone(
 ):  # a `Backbone` on the meta device, whose tokenizers know nothing but their length
     "A published model, shapes alone; raises `InputError` for a name that there is not."
     cls, parts = PUBLISHED[name][0], full_networks(name)
-    lengths = {part: SimpleNamespace(model_max_length=512 if 'T5' in kind.__name__ else 77, eos_token_id=2, pad_token_id=0)
+    lengths = {part: SimpleNamespace(model_max_length=512 if 'T5' in kind.__name__ else 77, eos_token_id=2,
+                                     pad_token_id=0)
                for part, kind in cls.classes.items() if part.startswith('tokenizer')}
     return cls(dict(parts, **lengths, scheduler=None), {}, **choices)
 
