@@ -665,8 +665,9 @@ def attended_words(
             if number in learned: at[learned[number] + name] = len(words)
             word = learned.get(number) or tokenizers[i].convert_ids_to_tokens(number % MOST)
             words.append(word.replace('</w>', '').replace('▁', ''))
-    if not at: raise InputError(f'attention: found learned words in no row of text that {type(model.backbone).__name__} '
-                                "attends to, expected words_in='t5' or 'both'")
+    if not at:
+        raise InputError(f'attention: found learned words in no row of text that {type(model.backbone).__name__} attends '
+                         "to, expected words_in='t5' or 'both'")
     return words, at
 
 def merge_maps(
