@@ -267,7 +267,8 @@ class Steered(nn.Module):
         widths: list|None = None,  # of a word's E stretches, one for each text encoder; one if None
     ):
         super().__init__()
-        self.mapper, self.weights, self.encoding, self.widths = mapper, weights, RecipeEncoding(), widths or [mapper.dim]
+        self.mapper, self.weights, self.widths = mapper, weights, widths or [mapper.dim]
+        self.encoding = RecipeEncoding()
         self.dim, self.layers, self.alpha, self.bypass = mapper.dim, mapper.layers, mapper.alpha, mapper.bypass
         self.register_buffer('cameras', cameras, persistent=False)
 
@@ -611,7 +612,7 @@ def recording(
             if attn.norm_q is not None: q = attn.norm_q(q)
             if attn.norm_k is not None: k = attn.norm_k(k)
             q, k = q.float(), k.float()
-            mask = masks.pop()   # [B, 1, T], added to the scores; None where padding counts
+            mask = masks.pop() if masks else None   # [B, 1, T], added to the scores; None where padding counts
             mask = torch.zeros(len(q)) if mask is None else mask.float()
             into.append(torch.stack([(a@b.mT*a.shape[-1]**-.5 + m).softmax(-1).mean(0)
                                      for a, b, m in zip(q, k, mask.to(q.device))]).cpu())
@@ -640,7 +641,7 @@ class JointAttention(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is F.scaled_dot_product_attention:
-            q, k = [*args, *(kwargs[name] for name in ('query', 'key') if name in (kwargs or {}))][:2]   # [B, heads, n, d]
+            q, k = [*args, *(kwargs[name] for name in ('query', 'key') if name in (kwargs or {}))][:2]
             if k.shape[-2] == q.shape[-2] == self.length:
                 maps = [((a[:, self.places]@b.mT).float()*a.shape[-1]**-.5).softmax(-1).mean(0) for a, b in zip(q, k)]
                 self.kept.append(torch.stack(maps)[..., self.words].cpu())
@@ -664,8 +665,9 @@ def attended_words(
             if number in learned: at[learned[number] + name] = len(words)
             word = learned.get(number) or tokenizers[i].convert_ids_to_tokens(number % MOST)
             words.append(word.replace('</w>', '').replace('▁', ''))
-    if not at: raise InputError(f'attention: found learned words in no row of text that {type(model.backbone).__name__} '
-                                "attends to, expected words_in='t5' or 'both'")
+    if not at:
+        raise InputError(f'attention: found learned words in no row of text that {type(model.backbone).__name__} attends '
+                         "to, expected words_in='t5' or 'both'")
     return words, at
 
 def merge_maps(

@@ -47,8 +47,8 @@ def divide(
     "Divide the way from noise to picture; raises `InputError` for a sampler that cannot do it as the model wants."
     options, taken = {k: x for k, x in options.items() if x is not None}, signature(sampler.set_timesteps).parameters
     for k in options:
-        if k not in taken: raise InputError(f'scheduler: found {type(sampler).__name__}, whose steps take no {k}, expected '
-                                            'FlowMatchEulerDiscreteScheduler')
+        if k not in taken: raise InputError(f'scheduler: found {type(sampler).__name__}, whose steps take no {k}, '
+                                            'expected FlowMatchEulerDiscreteScheduler')
     sampler.set_timesteps(steps, **options)
 
 # %% ../../nbs/architectures/04_flow.ipynb #d3608083

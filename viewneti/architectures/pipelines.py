@@ -71,7 +71,8 @@ class FamilyPipeline(ViewNeTIPipeline):
         return pipe
 
     def to_json_string(self):   # of model_index.json: what diffusers can read names a class of diffusers
-        return json.dumps(json.loads(super().to_json_string()) | dict(_class_name=self.theirs.__name__), indent=2) + '\n'
+        index = json.loads(super().to_json_string()) | dict(_class_name=self.theirs.__name__)
+        return json.dumps(index, indent=2) + '\n'
 
 # %% ../../nbs/architectures/08_pipelines.ipynb #936113da
 class ViewNeTIStableDiffusionXLPipeline(FamilyPipeline, StableDiffusionXLPipeline, frozen=StableDiffusionXL):
@@ -84,4 +85,4 @@ class ViewNeTIStableDiffusion3Pipeline(FamilyPipeline, StableDiffusion3Pipeline,
     "Stable Diffusion 3 or 3.5 with learned words and cameras."
 
 class ViewNeTIFluxPipeline(FamilyPipeline, FluxPipeline, frozen=Flux):
-    "FLUX.1 with learned words and cameras; `guidance_scale` is an input of the network, and there is no negative prompt."
+    "FLUX.1 with learned words and cameras; `guidance_scale` is an input; there is no negative prompt."

@@ -6,10 +6,14 @@
 __all__ = []
 
 # %% ../../nbs/architectures/07_shapes.ipynb #bfdea408
+import math
 from functools import cache
+from pkgutil import resolve_name
 from types import SimpleNamespace
+from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from diffusers import (AutoencoderKL, FluxTransformer2DModel, PixArtTransformer2DModel, SD3Transformer2DModel,
                        UNet2DConditionModel)
 from torch import nn
@@ -67,7 +71,8 @@ def full_backbone(
 ):  # a `Backbone` on the meta device, whose tokenizers know nothing but their length
     "A published model, shapes alone; raises `InputError` for a name that there is not."
     cls, parts = PUBLISHED[name][0], full_networks(name)
-    lengths = {part: SimpleNamespace(model_max_length=512 if 'T5' in kind.__name__ else 77)
+    lengths = {part: SimpleNamespace(model_max_length=512 if 'T5' in kind.__name__ else 77, eos_token_id=2,
+                                     pad_token_id=0)
                for part, kind in cls.classes.items() if part.startswith('tokenizer')}
     return cls(dict(parts, **lengths, scheduler=None), {}, **choices)
 
@@ -76,14 +81,14 @@ def millions(part: nn.Module) -> float: return sum(p.numel() for p in part.param
 # %% ../../nbs/architectures/07_shapes.ipynb #2f5a37f5
 BYTES = dict(float32=4, bfloat16=2, float16=2)
 
-def conditioning_numbers(
+def conditioning_shape(
     backbone,  # on the meta device
-) -> int:
-    "How many numbers the conditioning of one sample has."
+) -> tuple:
+    "Shape of the conditioning of one sample."
     tokens, widths = [t.length for t in backbone.texts], [t.width for t in backbone.texts]
     T, D = {'StableDiffusionXL': (tokens[0], sum(widths)), 'StableDiffusion3': (tokens[0] + tokens[-1], max(widths)),
             'Flux': (tokens[-1], widths[-1])}.get(type(backbone).__name__, (tokens[0], widths[0]))
-    return len(backbone.layer_names)*2*(T + 1)*D
+    return len(backbone.layer_names), 2, T + 1, D
 
 def shape_rows(
     name: str,  # in `PUBLISHED`
@@ -101,7 +106,7 @@ def shape_rows(
             'tokens of a prompt': ', '.join(str(t.length) for t in backbone.texts),
             'weights, millions': round(weights, 1), f'weights in {precision}, GiB': round(weights*1e6*size/2**30, 2),
             'a mapper, millions': round(mapper, 3), 'two mappers in training, MiB': round(2*mapper*1e6*16/2**20, 1),
-            f'conditioning of a sample in {precision}, MiB': round(conditioning_numbers(backbone)*size/2**20, 2)}
+            f'conditioning of a sample in {precision}, MiB': round(math.prod(conditioning_shape(backbone))*size/2**20, 2)}
 
 def shape_tables(
     name: str,  # in `PUBLISHED`; `InputError` for any other
@@ -117,3 +122,44 @@ def shape_tables(
     return [([[part, type(net).__name__, millions(net), f'{millions(net)*1e6*BYTES[precision]/2**30:.2f} GiB']
               for part, net in parts.items()], ['part', 'class', 'million parameters', f'in {precision}']),
             ([[k, *(str(c[k]) for c in counted)] for k in counted[0]], ['', *titles])]
+
+# %% ../../nbs/architectures/07_shapes.ipynb #c3aca6ce
+class _Attend(torch.autograd.Function):
+    "Attention without numbers: what it keeps, and the shape of what it gives."
+    @staticmethod
+    def forward(ctx, q, k, v):
+        ctx.save_for_backward(q, k, v)
+        return torch.empty_like(q)
+
+    @staticmethod
+    def backward(ctx, _): return tuple(map(torch.empty_like, ctx.saved_tensors))
+
+def _attend(query, key, value, *_, **__): return _Attend.apply(query, key, value)
+
+def step_memory(
+    name: str,  # in `PUBLISHED`
+    training: bool = True,  # a training step; False: a guided prediction
+    recompute: bool = False,  # intermediate results, as `checkpoint_gradients` does
+    batch: int = 1,  # samples
+    dtype: torch.dtype = torch.bfloat16,
+    **choices,  # of its class
+) -> int:  # bytes, at most at any moment
+    "Memory of weights and of one step at the model's own size, counted on the meta device: an estimate."
+    backbone, counter, kept = full_backbone(name, **choices), resolve_name('viewneti.bench.bench:memory_counter')(), []
+    for net in backbone.networks: nn.Module.to(net, dtype).requires_grad_(False).eval()
+    backbone.checkpoint_gradients(recompute)
+    for p in (p for net in backbone.networks for p in net.parameters()): counter.add(p)
+    (L, *rest), N = conditioning_shape(backbone), batch if training or backbone.distilled else 2*batch
+    attention = mock.patch.object(F, 'scaled_dot_product_attention', _attend)
+    with counter, attention, torch.device('meta'), torch.set_grad_enabled(training):
+        for text in backbone.texts:
+            n, text.pads = batch*(L if text.learns else 1), False
+            rows = torch.zeros(n, text.length, text.width, dtype=dtype, requires_grad=training and text.learns)
+            hidden = text.states(rows, torch.zeros(n, text.length, dtype=torch.long))[1]
+            if training: kept.append(hidden)   # with what its way back needs
+        given = torch.zeros(N, L, *rest, dtype=dtype, requires_grad=training)
+        out = backbone.predict(torch.zeros(N, *backbone.latent_shape(), dtype=dtype), torch.zeros(N), given)
+        for x in [out, *kept] if training else []:
+            if x.requires_grad: torch.autograd.backward(x.float().pow(2).mean())
+    backbone.checkpoint_gradients(False)
+    return counter.most

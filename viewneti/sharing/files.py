@@ -61,7 +61,7 @@ def probe_weights(
 ) -> list:
     "A few numbers, spread over all weights."
     some = [weights[i] for i in torch.linspace(0, len(weights) - 1, n).long().tolist()]
-    return [math.nan if w.dtype == torch.int8 else w.flatten()[w.numel()//2].float().item() for w in some]
+    return [0. if w.dtype == torch.int8 else w.flatten()[w.numel()//2].float().item() for w in some]
 
 def base_of(
     backbone: Backbone,
@@ -85,7 +85,7 @@ def check_base(
     weights = base_weights(backbone)
     eight = any(w.dtype == torch.int8 for w in weights)  # text encoders in 8 bit, whose numbers say nothing by themselves
     same = str(weights[0].dtype).removeprefix('torch.') == base.format and not eight
-    near = all(math.isnan(b) or math.isclose(a, b, rel_tol=0 if same else .01, abs_tol=0 if same else 1e-6)
+    near = all(eight and b == 0 or math.isclose(a, b, rel_tol=0 if same else .01, abs_tol=0 if same else 1e-6)
                for a, b in zip(base.probe, probe_weights(weights, len(base.probe) or 1)))
     if near and not same: return
     found = base_of(backbone, name)

@@ -84,10 +84,10 @@ def page_of(
 {words}
 
 ```python
-from viewneti import ViewNeTIPipeline
+from viewneti import pipeline
 from viewneti.sharing.files import read_card
 
-pipe = ViewNeTIPipeline.from_pretrained('{card.base.name}')
+pipe = pipeline('{card.base.name}')
 pipe.load_view_tokens('{name}')
 {camera}pipe('{card.prompt}'{', camera' if camera else ''}).images[0]
 ```
