@@ -71,7 +71,7 @@ def base_of(
     weights, digest = base_weights(backbone), hashlib.sha256()
     for w in weights: digest.update(w.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     kind = str(weights[0].dtype).removeprefix('torch.')
-    name = Path(name).name if os.path.isabs(name) else name  # where it lies here is nobody's business
+    if os.path.isabs(os.path.expanduser(name)): name = Path(name).name   # where it lies here is nobody's business
     return Base(name=name, format=kind, sha256=digest.hexdigest(), probe=probe_weights(weights))
 
 # %% ../../nbs/sharing/00_files.ipynb #6f849d94
@@ -83,7 +83,7 @@ def check_base(
 ):  # raises `InputError` naming both
     "Refuse words of another frozen model."
     weights = base_weights(backbone)
-    eight = any(w.dtype == torch.int8 for w in weights)  # text encoders in 8 bit, whose numbers say nothing by themselves
+    eight = any(w.dtype == torch.int8 for w in weights)  # text encoders, whose numbers say nothing by themselves
     same = str(weights[0].dtype).removeprefix('torch.') == base.format and not eight
     near = all(eight and b == 0 or math.isclose(a, b, rel_tol=0 if same else .01, abs_tol=0 if same else 1e-6)
                for a, b in zip(base.probe, probe_weights(weights, len(base.probe) or 1)))
