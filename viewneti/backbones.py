@@ -385,7 +385,8 @@ def load_parts(
             for name in sorted(set(told.get('missing_keys', ())) - set(tied)):  # left empty, or drawn by chance
                 raise InputError(f'{folder}: part {part!r} has no weights for {name}')
             parts[part].requires_grad_(False).eval()
-            if not eight and isinstance(parts[part], (CLIPTextModel, CLIPTextModelWithProjection)): parts[part].to(dtype)
+            clip = isinstance(parts[part], (CLIPTextModel, CLIPTextModelWithProjection))
+            if clip and not eight: parts[part].to(dtype)
     for name in tokenizers:
         encoder = name.replace('tokenizer', 'text_encoder')
         tokens, rows = len(parts[name]), parts[encoder].config.vocab_size
@@ -554,7 +555,8 @@ def fetch_model(
     if isinstance(found, Path): return found
     try:
         index = Path(hf_hub_download(found, 'model_index.json', **hub))
-        if {'mappers', '_viewneti'} & read_json(index).keys(): snapshot_download(found, allow_patterns=['mappers/*'], **hub)
+        if {'mappers', '_viewneti'} & read_json(index).keys():
+            snapshot_download(found, allow_patterns=['mappers/*'], **hub)
         return backbone_class(index.parent).download(found, variant, **hub)
     except InputError: raise
     except (OSError, ValueError) as e:

@@ -636,8 +636,8 @@ def pipeline_class(
 ) -> type:           # a `ViewNeTIPipeline`; `InputError` for one that names none
     "The diffusers pipeline that belongs to a class of frozen models."
     if backbone.pipeline: return resolve_name(backbone.pipeline)   # on a later page
-    raise InputError(f'pipeline: found a model of class {backbone.__name__}, which names no pipeline, expected one that '
-                     'does, or `ViewNeTI.generate`')
+    raise InputError(f'pipeline: found a model of class {backbone.__name__}, which names no pipeline, expected one '
+                     'that does, or `ViewNeTI.generate`')
 
 # %% ../nbs/06_models.ipynb #a44ec247
 @patch

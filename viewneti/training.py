@@ -552,7 +552,8 @@ def draw_views(
     run: Run,
     model: ViewNeTI,     # with the run's mappers
     step: int,
-) -> dict:               # title -> picture [3, H, W]: truth above, drawn below; or a number, such as 'object/camera_angle_median'
+) -> dict:               # title -> picture [3, H, W]: truth above, drawn below; or a number, such as
+                         # 'object/camera_angle_median'
     "Some views not trained on, evenly chosen (trained ones, if there are no others), for each object to be validated."
     c, found = run.config, {}
     if not MODES[c.mode].view: return draw_prompts(run, model)

@@ -106,7 +106,8 @@ def shape_rows(
             'tokens of a prompt': ', '.join(str(t.length) for t in backbone.texts),
             'weights, millions': round(weights, 1), f'weights in {precision}, GiB': round(weights*1e6*size/2**30, 2),
             'a mapper, millions': round(mapper, 3), 'two mappers in training, MiB': round(2*mapper*1e6*16/2**20, 1),
-            f'conditioning of a sample in {precision}, MiB': round(math.prod(conditioning_shape(backbone))*size/2**20, 2)}
+            f'conditioning of a sample in {precision}, MiB':
+                round(math.prod(conditioning_shape(backbone))*size/2**20, 2)}
 
 def shape_tables(
     name: str,  # in `PUBLISHED`; `InputError` for any other

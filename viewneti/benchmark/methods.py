@@ -100,7 +100,7 @@ def mean_picture(task: Task):
 
 # %% ../../nbs/benchmark/01_methods.ipynb #ff29120c
 class PictureNet(nn.Module):
-    "Numbers of a camera -> a picture: a layer that makes a small picture of features, and convolutions that enlarge it."
+    "Numbers of a camera -> a picture: a layer makes a small picture of features, and convolutions enlarge it."
     def __init__(self,
         dim: int,         # numbers of a camera
         size: tuple,      # (width, height) of the pictures; multiples of 8
