@@ -705,16 +705,16 @@ def plot_validation(
     score: str = ANGLE,   # of the views drawn on the way, without the object's name
 ):                        # matplotlib Axes; `InputError` where nothing was measured
     "A score of validation over steps, a line for each object."
+    lines = {}
+    for run in [runs] if isinstance(runs, Run) else runs:
+        for title in dict.fromkeys(t for s in run.validation for t in s):
+            token, _, name = title.partition('/')
+            if name.removeprefix('unmasked_') == score:
+                lines[f'{run.folder.name}, {token}'] = [(s['step'], s[title]) for s in run.validation if title in s]
+    if not lines: raise InputError(f'{run.folder}: score: found {score!r}, expected one that validation measured')
     with plt.rc_context(STYLE):
         _, ax = plt.subplots(figsize=(6, 3))
-        for run in [runs] if isinstance(runs, Run) else runs:
-            for title in dict.fromkeys(t for s in run.validation for t in s):
-                token, _, name = title.partition('/')
-                if name.removeprefix('unmasked_') != score: continue
-                line = [(s['step'], s[title]) for s in run.validation if title in s]
-                ax.plot(*zip(*line), marker='o', ms=3, label=f'{run.folder.name}, {token}')
-        if not ax.lines: raise InputError(f'{run.folder}: score: found {score!r}, expected one that '
-                                          'validation measured')
+        for label, line in lines.items(): ax.plot(*zip(*line), marker='o', ms=3, label=label)
         ax.set(xlabel='step', ylabel='median camera error (degrees)' if score == ANGLE else score)
         ax.set_ylim(bottom=0)
         ax.legend()
