@@ -114,6 +114,7 @@ class FitConfig:
     variant: Optional[str] = None       # of the model's files, such as 'fp16'
     revision: Optional[str] = None      # of a model from the hub
     gradient_checkpointing: bool = False    # compute twice rather than keep: less memory, more time
+    compiled: bool = False              # compile the frozen network (`torch.compile`): minutes first, then faster steps
 
 # %% ../nbs/07_training_configuration.ipynb #008e99d2
 @dataclass

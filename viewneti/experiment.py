@@ -79,6 +79,8 @@ def check_machine(
     if config.tracker == 'wandb' and not is_wandb_available():
         raise InputError("tracker: found 'wandb', which is not installed (pip install wandb), "
                          "expected 'tensorboard' or 'none'")
+    if config.compiled and not any(map(shutil.which, ('g++', 'clang++', 'cl'))):
+        raise InputError('compiled: found no C++ compiler, expected g++ or clang++, which torch.compile uses')
     check_device(config.device)
 
 # %% ../nbs/07_training_experiment.ipynb #067ebda4
@@ -454,7 +456,7 @@ def validation(self: Run) -> list:  # of dicts with step and scores, such as 'ob
 # %% ../nbs/07_training_experiment.ipynb #18c6a549
 FREE = {'folder', 'steps', 'save_every', 'keep', 'device', 'masks', 'registry', 'tracker', 'validate_every',
         'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance',
-        'gradient_checkpointing', 'validation_prompts', 'original_files', 'stop_when'}
+        'gradient_checkpointing', 'validation_prompts', 'original_files', 'stop_when', 'compiled'}
 
 def same_place(
     before: str,       # a folder, as a run's configuration names it

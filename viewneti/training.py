@@ -401,6 +401,7 @@ def prepare(
     learned = add_mappers(model, config, scenes)
     for callback in callbacks: callback.check(model, config, scenes)
     if config.gradient_checkpointing: model.checkpoint_gradients()
+    if config.compiled: model.backbone.net.compile()
     model.shape = next(iter(scenes.values())).train[0].size
     size, stepper = tuple(config.size or own_size(model, model.shape)), Stepper(model, config, learned)
     model.latent_shape(size)
@@ -627,7 +628,7 @@ class Validation(Callback):
         config = at.run.config
         if not at.is_due(config.validate_every): return
         if at.stepper.state.is_main_process:
-            with at.asked.at_once():
+            with at.asked.at_once(), torch.compiler.set_stance('force_eager'):   # other sizes are not worth compiling for
                 if anew: self.look(at)
                 at.stopped = at.stopped or good_enough(at.run, at.step)
         if config.stop_when: Stopping().on_step(at)   # the others hear of it
