@@ -589,13 +589,21 @@ def draw_prompts(
     return {f'{token.strip("<>")} seed {s}': make_grid(rows, nrow=1) for s, rows in zip(c.validation_seeds, drawn)}
 
 # %% ../nbs/07_training.ipynb #388aed86
+def by_object(
+    scores: dict,  # of one step, as in `Run.validation`
+    score: str = ANGLE,
+) -> dict:         # object's name -> number; empty where it was not measured
+    "One score of a validation, under masks or not."
+    parts = {title: title.partition('/') for title in scores}
+    return {token: scores[title] for title, (token, _, name) in parts.items() if name.removeprefix('unmasked_') == score}
+
 def good_enough(
     run: Run,
     step: int,   # at which views were drawn
 ) -> bool:
     "Whether the drawn cameras miss by no more than the configuration asks for."
     scores = next((s for s in run.validation if s['step'] == step), {})
-    angles = [x for title, x in scores.items() if title.split('/')[-1] in (ANGLE, f'unmasked_{ANGLE}')]
+    angles = by_object(scores).values()
     return bool(run.config.stop_when and angles and max(angles) <= run.config.stop_when)
 
 # %% ../nbs/07_training.ipynb #6f7f79c5
@@ -628,7 +636,9 @@ class Validation(Callback):
         config = at.run.config
         if not at.is_due(config.validate_every): return
         if at.stepper.state.is_main_process:
-            with at.asked.at_once(), torch.compiler.set_stance('force_eager'):   # other sizes are not worth compiling for
+            # other sizes are not worth compiling for
+            eager = torch.compiler.set_stance('force_eager') if config.compiled else contextlib.nullcontext()
+            with at.asked.at_once(), eager:
                 if anew: self.look(at)
                 at.stopped = at.stopped or good_enough(at.run, at.step)
         if config.stop_when: Stopping().on_step(at)   # the others hear of it
@@ -708,10 +718,9 @@ def plot_validation(
     "A score of validation over steps, a line for each object."
     lines = {}
     for run in [runs] if isinstance(runs, Run) else runs:
-        for title in dict.fromkeys(t for s in run.validation for t in s):
-            token, _, name = title.partition('/')
-            if name.removeprefix('unmasked_') == score:
-                lines[f'{run.folder.name}, {token}'] = [(s['step'], s[title]) for s in run.validation if title in s]
+        for s in run.validation:
+            for token, x in by_object(s, score).items():
+                lines.setdefault(f'{run.folder.name}, {token}', []).append((s['step'], x))
     if not lines: raise InputError(f'{run.folder}: score: found {score!r}, expected one that validation measured')
     with plt.rc_context(STYLE):
         _, ax = plt.subplots(figsize=(6, 3))

@@ -25,7 +25,7 @@ from .executors import device_places, fetch, open_results, read_state, run_local
 from ..interruptions import check_room, explained, free_room, in_megabytes, only_one
 from ..tables import markdown_table, write_csv
 from .plans import choose_at_once, jobs_of, read_plan
-from ..training import ANGLE, read_progress
+from ..training import by_object, read_progress
 
 # %% ../../nbs/batch/02_batches.ipynb #e6810e3f
 SHOWN = dict(test_psnr='PSNR (dB)', test_ssim='SSIM', test_lpips='LPIPS', camera_angle_median='camera error (°)',
@@ -121,8 +121,7 @@ def error_curve(
     "The median camera error of the views drawn on the way, over steps."
     try: found = Run(Path(folder)/'run').validation
     except InputError: return ''
-    mean = lambda s: np.mean([x for k, x in s.items()
-                              if k.split('/')[-1].removeprefix('unmasked_') == ANGLE] or [np.nan])
+    mean = lambda s: np.mean(list(by_object(s).values()) or [np.nan])
     line = [(s['step'], y) for s in found if np.isfinite(y := mean(s))]
     if len(line) < 2: return ''
     (first, y0), (last, y1), top = line[0], line[-1], max(y for _, y in line)
