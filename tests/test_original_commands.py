@@ -1,7 +1,7 @@
 """The original's four configuration files and the commands of its README, on scenes in DTU's layout: 49 and 64 pictures.
 
 The files are written here from what they say, field by field; only the model is another, a small random one. Lines are
-the README's, with options of ours after them: few steps, small pictures. The runs take minutes: VIEWNETI_SLOW=1.
+the README's, with options of ours after them: few steps, small pictures.
 """
 import os
 import shlex
@@ -181,7 +181,6 @@ def test_negative_subsets(place, capsys):
             assert {v.number for v in scene.test} == set(DTU_EVALUATED) - set(range(12, 36, -number))
 
 
-@slow
 def test_the_readme_from_end_to_end(place, capsys):
     Path("view_mappers.yaml").write_text("8: results/mode3_4scenes/mapper-steps-2_view.pt\n")   # as the README names it
     more = dict(mode2_scan114="--validation_views all --masks none "

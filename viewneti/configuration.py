@@ -69,7 +69,8 @@ class FitConfig:
     view_word: str = 'view'             # reference word, one token: its length is the length of the view's words
     object_word: str = 'object'         # the same for objects
     object_words: list[str] = field(default_factory=list)   # mode 'scenes': one a scene; none: `object_word` for all
-    view_mapper: str = ''               # modes 'transfer', 'frozen': a mapper's file, a run, or a name in the registry
+    view_mapper: str = ''               # modes 'transfer', 'frozen': a mapper's file, a run, 'example' (the run that ships
+                                        # with 'tiny'), or a name in the registry
     object_mapper: str = ''             # what the object's mapper starts from: a mapper's file, or a run; none: anew
     registry: str = 'view_mappers.yaml' # names of pretrained view mappers and where they are
     encoding: Optional[str] = None  # what a view mapper sees of a camera: 'projection', 'spherical', or another name

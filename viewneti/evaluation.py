@@ -110,41 +110,45 @@ def evaluate_views(
     return dict(evaluation=about) | summarize_views(rows, truth) | dict(seconds=seconds, views=rows), pictures, truth
 
 # %% ../nbs/08_evaluation.ipynb #41be5152
-def _draw_column(ax, x, y, ratio, truth, prediction, label, trained, score):
-    "One view of the grid: label, truth, yellow bar, prediction, score, downwards from (x, y)"
-    top = y + .24
-    for picture, at in ((truth, top), (prediction, top + ratio + .1)):
+def _draw_column(ax, x, y, ratio, truth, drawn, label, trained, score):
+    "One view of the grid: label, truth, score, and each of `drawn` under its yellow bar, downwards from (x, y)"
+    top, down = y + .24, ratio + .1
+    for j, picture in enumerate([truth, *drawn]):
+        at = top + j*down
         ax.imshow(picture.permute(1, 2, 0).clamp(0, 1).cpu().numpy(), extent=(x, x + 1, at + ratio, at))
-    if trained: ax.add_patch(plt.Rectangle((x, top + ratio + .015), 1, .07, color=PALETTE['yellow'], lw=0))
+    for j, marked in enumerate(trained):
+        if marked: ax.add_patch(plt.Rectangle((x, top + ratio + .015 + j*down), 1, .07, color=PALETTE['yellow'], lw=0))
     ax.text(x + .5, y + .2, label, ha='center', va='bottom')
-    ax.text(x + .5, top + 2*ratio + .14, '' if score is None else f'{score:.1f}', ha='center', va='top')
+    ax.text(x + .5, top + len(drawn)*down + ratio + .04, '' if score is None else f'{score:.1f}', ha='center', va='top')
 
 # %% ../nbs/08_evaluation.ipynb #8b306e4e
 def picture_grid(
     truths: torch.Tensor,       # [V, 3, H, W] in [0, 1]
-    predictions: torch.Tensor,  # [V, 3, H, W] in [0, 1]
+    predictions: torch.Tensor|dict,  # [V, 3, H, W] in [0, 1]; or several, below each other: name of the row -> pictures
     labels: list = None,        # V labels above the columns
-    training: list = None,      # V bools: this view was trained on
+    training: list|dict = None, # V bools: this view was trained on; of several: name of the row -> bools
     psnrs: list = None,         # V numbers in decibels below the columns, or None
     columns: int = 12,          # views beside each other; more begin a new band
     width: float = 1.,          # of one picture, inches
-    title: str = '',            # above everything
+    title: str = '',            # above everything; a line or more
 ) -> plt.Figure:
     "Truth above predictions, training views with a yellow bar, scores under each column."
-    n, ratio, top = len(truths), truths.shape[-2]/truths.shape[-1], .25*bool(title)
-    labels, training, psnrs = labels or ['']*n, training or [False]*n, psnrs or [None]*n
-    across, bands, height = min(columns, n), -(-n//columns), 2*ratio + .66
+    drawn = predictions if isinstance(predictions, dict) else dict(drawn=predictions)
+    n, ratio, top = len(truths), truths.shape[-2]/truths.shape[-1], .25*len(title.splitlines())
+    marks = training if isinstance(training, dict) else dict.fromkeys(drawn, training or [False]*n)
+    labels, psnrs, shown = labels or ['']*n, psnrs or [None]*n, ['truth', *drawn]
+    across, bands, height = min(columns, n), -(-n//columns), len(shown)*(ratio + .1) + .46
     total_width, total_height = max(across*1.06 + .3, 5.5), bands*height + .3 + top
     with plt.rc_context(STYLE | {'font.size': 11*max(.8, width), 'figure.constrained_layout.use': False}):
         fig = plt.figure(figsize=(total_width*width, total_height*width))
         ax = fig.add_axes((0, 0, 1, 1))
         for i in range(n):
             x, y = .3 + 1.06*(i % columns), .3 + top + height*(i//columns)
-            _draw_column(ax, x, y, ratio, truths[i], predictions[i], labels[i], training[i], psnrs[i])
-            if i % columns == 0:
-                for text, at in (('truth', y + .24 + ratio/2), ('drawn', y + .34 + 1.5*ratio)):
-                    ax.text(.24, at, text, rotation=90, ha='right', va='center')
-        ax.text(.3, .18, title, va='center', weight='bold')
+            _draw_column(ax, x, y, ratio, truths[i], [p[i] for p in drawn.values()], labels[i],
+                         [marks[name][i] for name in drawn], psnrs[i])
+            for j, text in enumerate(shown if i % columns == 0 else ()):
+                ax.text(.24, y + .24 + ratio/2 + j*(ratio + .1), text, rotation=90, ha='right', va='center')
+        ax.text(.3, .05 + top/2, title, va='center', weight='bold')
         ax.add_patch(plt.Rectangle((.3, .16 + top), .3, .09, color=PALETTE['yellow'], lw=0))
         below = '' if psnrs.count(None) == n else '; below the columns: PSNR in dB'
         ax.text(.68, .2 + top, 'training view' + below, va='center')

@@ -8,6 +8,7 @@ __all__ = ['MODES', 'decode_config', 'check_config', 'resolve', 'Run', 'load_vie
 # %% ../nbs/07_training_experiment.ipynb #3087cdba
 import contextlib, glob, json, math, os, re, shutil, warnings
 from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Optional
 
@@ -590,20 +591,24 @@ def read_registry(
     return {name: path.parent/os.path.expanduser(where) for name, where in entries.items()}
 
 # %% ../nbs/07_training_experiment.ipynb #93429219
+SHIPPED = dict(example=Path(str(files('viewneti')/'assets'/'example')))   # runs of many scenes, for `tiny`
+
 def find_view_mapper(
-    where: str,                           # a file, a folder, or a name in the registry
+    where: str,                           # a file, a folder, or a name: 'example', which ships, or one in the registry
     registry: str = 'view_mappers.yaml',
     field: str = 'view_mapper',           # for messages
 ) -> Path:                                # of a file, or of a checkpoint's folder; `InputError` when there is none
     "Where a pretrained mapper is."
-    named = read_registry(registry)
+    own = read_registry(registry)
+    named = SHIPPED | own
     path = Path(os.path.expanduser(where))
     if not path.exists(): path = named.get(str(where), path)
     if not path.exists():
-        names = (f'one of the names {", ".join(named)} in {registry}' if named else
+        names = (f'one of the names {", ".join(own)} in {registry}' if own else
                  f'a name in {registry}, which has none')
         told = f'{str(path)!r}, which {registry} gives for {where!r}' if str(where) in named else repr(str(where))
-        raise InputError(f'{field}: found no {told}; expected a file, the folder of a run, or {names}')
+        raise InputError(f'{field}: found no {told}; expected a file, the folder of a run, '
+                         f'{", ".join(map(repr, SHIPPED))}, or {names}')
     return Run(path).checkpoint() if (path/'config.yaml').is_file() else path
 
 # %% ../nbs/07_training_experiment.ipynb #e569d235

@@ -434,7 +434,7 @@ def settle(self: Explorer,
 EXAMPLES = Registry('example run', example='viewneti.world.example:example_run')
 
 def explore(
-    run: Run|str|Path|None = None,  # a run, or its folder; None: runs/demo if it is there, else the example
+    run: Run|str|Path|None = None,  # a run, or its folder; None: the demo's if it is there, else the example
     object: str|None = None,        # the placeholder to begin with; the first if None
     step: int|None = None,          # of the checkpoint; the last if None
     model: ViewNeTI|None = None,    # with the run's mappers, if it is loaded already
@@ -449,7 +449,8 @@ def explore(
     device: str|None = None,        # a GPU where there is one, if None
 ) -> Explorer:                      # a widget; `InputError` where there is no run, or it has no view token
     "Explore a run: drag the camera, and look."
-    if run is None: run = Run('runs/demo') if Path('runs/demo/config.yaml').is_file() else EXAMPLES['example']()
+    demo = Path('runs/demo/one_picture')
+    if run is None: run = Run(demo) if (demo/'config.yaml').is_file() else EXAMPLES['example']()
     run = run if isinstance(run, Run) else Run(run)
     if not MODES[run.config.mode].view:
         raise InputError(f"{run.folder}: mode: found {run.config.mode!r}, which has no view token, expected another")

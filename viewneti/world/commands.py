@@ -130,7 +130,7 @@ def world_view_words(options: ViewWordsOptions):
     shared = {k: v for k, v in asdict(options).items() if k != 'fractions'}
     for folder in train_view_fractions(PretrainConfig(**shared), options.fractions): print(f'A model is in {folder}')
 
-# %% ../../nbs/world/05_commands.ipynb #54c55529
+# %% ../../nbs/world/05_commands.ipynb #a7e04afa
 @contextmanager
 def stage(
     folder,     # where seconds.json is
@@ -144,49 +144,66 @@ def stage(
         seconds = read_json(file) if file.is_file() else {}
         write_json(file, seconds | {name: round(seconds.get(name, 0) + time.monotonic() - start, 1)})
 
-# %% ../../nbs/world/05_commands.ipynb #0a2244ea
+# %% ../../nbs/world/05_commands.ipynb #6bf2dfec
 @dataclass
 class DemoOptions:
     "What the demo shows."
     folder: str = 'runs/demo'   # where everything goes
     scenes: int = 1             # how many; with more than one, each has a folder of its own
-    steps: int = 1000           # of training, for each scene
-    seed: int = 0               # of the scenes and of training
-    split: str = '6'            # how many training views: 1, 3, 6 or 9
-    seeds: list[int] = field(default_factory=lambda: [0, 1])  # one picture of each view for each seed
-    sampling_steps: int = 30    # of the sampler
+    seed: int = 1               # of the scenes and of training; the example learned on the scenes of seed 0
+    steps: int = 200            # of learning, in each part
+    view_mapper: str = 'example'  # that of the example, or a run of many scenes; 'none': six pictures alone, from nothing
+    seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
+    sampling_steps: int = 20    # of the sampler
     guidance: float = 5.        # strength of the prompt; 1 for none
     size: int = 64              # side of the pictures, pixels
-    encoding: str = 'spherical' # what the view mapper sees of a camera: 'projection' or 'spherical'
     model: str = 'tiny'         # the frozen model
 
-# %% ../../nbs/world/05_commands.ipynb #2211fdf6
+# %% ../../nbs/world/05_commands.ipynb #8566ac8d
+PARTS = dict(one_picture='one picture', six_pictures='six pictures')  # folder of the run -> what people call it
+
 def demo_config(
     options: DemoOptions,
+    part='one_picture',  # a key of `PARTS`
     scan='scene',  # folder of pictures
     folder='run',  # of the run
 ):                 # `FitConfig`
     "How the demo learns a scene."
     from viewneti.experiment import FitConfig
-    return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split=options.split,
+    one, alone = part == 'one_picture', options.view_mapper == 'none'
+    own = (dict(encoding='spherical') if alone else
+           dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper, schedule='cosine'))
+    return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split='1' if one else '6',
                      steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False,
-                     encoding=options.encoding, save_every=100)
+                     save_every=100, **own)
 
-# %% ../../nbs/world/05_commands.ipynb #b6364857
+def demo_parts(
+    options: DemoOptions,
+) -> list:  # keys of `PARTS`
+    "The parts that are shown: one picture cannot teach a view mapper anything."
+    return [part for part in PARTS if part != 'one_picture' or options.view_mapper != 'none']
+
+# %% ../../nbs/world/05_commands.ipynb #d71658d3
 def check_demo(
     options: DemoOptions,
 ):  # raises `InputError` or `UserError`
     "Refuse what would fail only after minutes."
     from viewneti.backbones import resolve_model
-    from viewneti.experiment import check_config
+    from viewneti.experiment import check_config, find_view_mapper
     for name in ('scenes', 'sampling_steps', 'size'):
         if getattr(options, name) < 1: raise UserError(f'{name}: expected 1 or more, found {getattr(options, name)}')
     if len(set(options.seeds)) < max(1, len(options.seeds)):
         raise UserError(f'seeds: expected different whole numbers, found {options.seeds}')
-    check_config(demo_config(options))
+    for part in demo_parts(options): check_config(demo_config(options, part))
     resolve_model(options.model)
+    if options.view_mapper != 'none': find_view_mapper(options.view_mapper)
+    if options.view_mapper != 'example': return
+    if options.seed == 0: raise UserError('seed: expected another than 0, whose scenes the example learned on, found 0')
+    if options.model != 'tiny':
+        raise UserError(f'view_mapper: expected that of a run on {options.model}, found the example, which learned on '
+                        'tiny; --view_mapper none does without')
 
-# %% ../../nbs/world/05_commands.ipynb #3ad23869
+# %% ../../nbs/world/05_commands.ipynb #d9ece74f
 def demo_scenes(
     options: DemoOptions,
 ) -> list:  # folders of pictures
@@ -207,33 +224,57 @@ def demo_scenes(
         write_json(data/'world.json', wanted)
     return list_scenes(data)
 
-# %% ../../nbs/world/05_commands.ipynb #2ee5c175
-STAGES = ('training', 'evaluation')  # of each scene
-
+# %% ../../nbs/world/05_commands.ipynb #83f9547e
 def demo_scene(
     options: DemoOptions,
     scan,    # folder of pictures
-    folder,  # of the run
-) -> dict:   # the scores, as in metrics.json
-    "Learn and measure one scene; a scene that is finished is not done again."
-    from viewneti.core import read_json, write_json, write_whole
+    folder,  # of the scene's runs
+) -> dict:   # part -> the scores, as in metrics.json
+    "Learn and measure one scene."
     from viewneti.evaluation import evaluate
     from viewneti.training import fit
-    settings = {k: v for k, v in asdict(options).items() if k not in ('folder', 'scenes')}
-    folder, file = Path(folder), Path(folder)/'metrics.json'
-    if file.is_file() and read_json(file).get('settings') == settings: return read_json(file)
-    with stage(folder, STAGES[0]): run = fit(demo_config(options, scan, folder))
-    with stage(folder, STAGES[1]):
-        scores = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance,
-                          masks='none')
-    with write_whole(folder/'mappers') as part:
-        shutil.copytree(run.checkpoint(), part, ignore=shutil.ignore_patterns('optimizer*'))
-    with write_whole(folder/'grid.png') as part: shutil.copy(folder/'evaluation'/scores['files']['grids'][0], part)
-    flat = {k: v for k, v in scores.items() if not isinstance(v, (list, dict))}
-    write_json(file, flat | dict(seconds=read_json(folder/'seconds.json'), settings=settings))
-    return read_json(file)
+    found = {}
+    for part in demo_parts(options):
+        with stage(options.folder, f'{part}_training'): run = fit(demo_config(options, part, scan, Path(folder)/part))
+        with stage(options.folder, f'{part}_evaluation'):
+            found[part] = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance,
+                                   masks='none', again=False)
+    return found
 
-# %% ../../nbs/world/05_commands.ipynb #cbe51000
+# %% ../../nbs/world/05_commands.ipynb #6e585723
+def demo_title(
+    scores: dict,  # part -> its scores
+) -> str:          # a line for each part that a meter read
+    "What the scores say, for the picture."
+    lines = []
+    for part, s in scores.items():
+        if s['camera_angle_median'] is None: continue
+        lines.append(f"{PARTS[part].capitalize()}: the camera is missed by {s['camera_angle_median']:.0f} degrees (median); "
+                     f"copying the nearest picture misses it by {s['nearest_view_angle_median']:.0f}, "
+                     f"chance by {s['retrieval_angle_chance']:.0f}")
+    return '\n'.join(lines)
+
+def plot_demo(
+    scores: dict,  # part -> its scores
+    folder,        # of the scene's runs
+    width=.62,     # of one picture, inches
+):                 # a matplotlib figure
+    "All views: the truth, and what each part drew for the first seed."
+    import torch
+    from viewneti.evaluation import load_predictions, picture_grid
+    from viewneti.experiment import Run
+    drawn, marks = {}, {}
+    for part, s in scores.items():
+        row = f"from {PARTS[part].split()[0]}"
+        file = Path(folder)/part/'evaluation'/s['files']['predictions']
+        pictures, about = load_predictions(file, s['evaluation']['seeds'])
+        drawn[row], marks[row] = pictures[:, 0].float()/255, [v['train'] for v in s['views']]
+    views = {v.number: v for v in Run(Path(folder)/part).load_scene().views}
+    truth = torch.stack([views[n].image() for n in about['numbers']])
+    return picture_grid(truth, drawn, [str(n) for n in about['numbers']], marks, columns=16, width=width,
+                        title=demo_title(scores))
+
+# %% ../../nbs/world/05_commands.ipynb #dea28a32
 def medians(
     results: list,  # of dicts of scores
 ) -> dict:          # None where a score is missing
@@ -242,26 +283,54 @@ def medians(
     values = {k: [r.get(k) for r in results] for k in score_lines()}
     return {k: None if None in v else statistics.median(v) for k, v in values.items()}
 
-# %% ../../nbs/world/05_commands.ipynb #4084f6c2
+# %% ../../nbs/world/05_commands.ipynb #f845bad1
+def demo_results(
+    options: DemoOptions,
+    found: dict,  # name of a scene -> part -> scores
+) -> dict:        # for metrics.json: part -> scores; of several scenes their medians, and `scenes`
+    "All scores of the demo, with what they were made with and the seconds that it took."
+    from viewneti.core import read_json
+    flat = {name: {part: {k: v for k, v in s.items() if not isinstance(v, (list, dict))} for part, s in parts.items()}
+            for name, parts in found.items()}
+    one = next(iter(flat.values()))
+    over = one if len(flat) == 1 else {part: medians([parts[part] for parts in flat.values()]) for part in one}
+    return over | dict(seconds=read_json(Path(options.folder)/'seconds.json'),
+                       settings={k: v for k, v in asdict(options).items() if k != 'folder'}) | (
+                           dict(scenes=flat) if len(flat) > 1 else {})
+
+# %% ../../nbs/world/05_commands.ipynb #66cc262b
 @command(DemoOptions, again='the same command goes on where it stopped')
 def demo(options: DemoOptions):
-    "Learn a scene of the embedded world, draw it from new cameras, and measure: a few minutes."
-    from viewneti.core import read_json, write_json
+    "Learn a scene of the embedded world from one picture and from six, draw it from all sides, and measure."
+    import matplotlib.pyplot as plt
+    from viewneti.core import write_json, write_whole
     from viewneti.tables import score_table
     check_demo(options)
-    scans, folder = demo_scenes(options), Path(options.folder)
+    scans, folder, found = demo_scenes(options), Path(options.folder), {}
     places = [folder] if len(scans) == 1 else [folder/scan.name for scan in scans]
-    results = [demo_scene(options, scan, place) for scan, place in zip(scans, places)]
-    named = {scan.name: r for scan, r in zip(scans, results)}
-    if len(scans) > 1:
-        seconds = read_json(folder/'seconds.json') | {k: sum(r['seconds'][k] for r in results) for k in STAGES}
-        write_json(folder/'metrics.json', medians(results) | dict(seconds=seconds, scenes=named))
-    shown = named if len(scans) == 1 else named | dict(median=medians(results))
-    print(table(score_table(shown), ['score', *shown]))
-    reason = results[0].get('test_lpips_reason')
+    for scan, place in zip(scans, places):
+        found[scan.name] = demo_scene(options, scan, place)
+        fig = plot_demo(found[scan.name], place)
+        with write_whole(place/'grid.png') as part: fig.savefig(part, format='png', dpi=150)
+        plt.close(fig)
+    results = demo_results(options, found)
+    write_json(folder/'metrics.json', results)
+    shown = {PARTS[part]: results[part] for part in demo_parts(options)}
+    print(table(score_table(shown), ['median of the scenes' if len(scans) > 1 else 'score', *shown]))
+    print_next(folder, places[0], results, demo_parts(options)[0])
+
+# %% ../../nbs/world/05_commands.ipynb #8d3753b6
+def print_next(
+    folder,         # of the demo
+    place,          # of the first scene's runs
+    results: dict,  # as `demo_results` gives them
+    part: str,      # the first part
+):
+    "Where to look, and what to do next."
+    reason = next(iter(results.values())).get('test_lpips_reason')
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; "
-                     f'viewneti evaluate {places[0]} --download_lpips true fetches them')
-    print(f"\nLook at {places[0]/'grid.png'}: the truth above, and below it what the model drew for the same camera.\n"
-          'A yellow bar marks training views. Does the object turn with the camera where there is none?\n'
-          f"For programs: {folder/'metrics.json'}. The learned mappers: {places[0]/'mappers'}\n"
-          f'Next: viewneti generate {shlex.quote(str(places[0]))} --path 0 8 9')
+                     f'viewneti evaluate {place/part} --download_lpips true fetches them')
+    print(f"\nLook at {place/'grid.png'}: the truth above, and below it what the model drew for the same camera.\n"
+          'A yellow bar marks the pictures that were given. Does the object turn with the camera everywhere else?\n'
+          f"For programs: {folder/'metrics.json'}. Runs: {', '.join(str(place/p) for p in PARTS if p in results)}\n"
+          f'Next: viewneti generate {shlex.quote(str(place/part))} --path 0 8 9')
