@@ -6,7 +6,7 @@
 __all__ = ['ExportOptions', 'world_export', 'DemoOptions', 'demo']
 
 # %% ../../nbs/world/05_commands.ipynb #6311ceb2
-import shlex, shutil, statistics, time
+import shlex, statistics, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
