@@ -85,9 +85,10 @@ def run_notebook(nb, slow, threads):
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         args = str(nb), "slow" if slow else ""
         status, used, output = in_process(Path(folder), execute_notebook, args, slow, threads, MINUTES)
-    report = (f"{'FAILED' if status != 0 else 'passed'}  {time.monotonic() - start:5.0f} s  {used:5.0f} s of processor  "
+    passed = status == 0
+    report = (f"{'passed' if passed else 'FAILED'}  {time.monotonic() - start:5.0f} s  {used:5.0f} s of processor  "
               f"{nb.relative_to(ROOT)}")
-    return int(status == 0), int(status != 0), report if status == 0 else f"{report}\n{output}"
+    return int(passed), int(not passed), report if passed else f"{report}\n{output}"
 
 
 def execute_file(*arguments):
@@ -116,7 +117,7 @@ def run_all(nbs, files, slow):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = max(1, min(cores, len(nbs) + len(files)))
     threads, counts = max(1, cores//workers), []
-    os.environ |= {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": str(threads)}  # read by what is imported
+    os.environ |= {"MPLBACKEND": "Agg", **os.environ, "OMP_NUM_THREADS": str(threads)}  # read by what is imported
     CONTEXT.set_forkserver_preload(PRELOADED)
     with ThreadPoolExecutor(workers) as pool:
         for future in as_completed([pool.submit(run_pytest, f, slow, threads) for f in files]

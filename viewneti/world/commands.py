@@ -294,9 +294,9 @@ def demo_results(
             for name, parts in found.items()}
     one = next(iter(flat.values()))
     over = one if len(flat) == 1 else {part: medians([parts[part] for parts in flat.values()]) for part in one}
-    return over | dict(seconds=read_json(Path(options.folder)/'seconds.json'),
-                       settings={k: v for k, v in asdict(options).items() if k != 'folder'}) | (
-                           dict(scenes=flat) if len(flat) > 1 else {})
+    settings = {k: v for k, v in asdict(options).items() if k != 'folder'}
+    results = over | dict(seconds=read_json(Path(options.folder)/'seconds.json'), settings=settings)
+    return results | dict(scenes=flat) if len(flat) > 1 else results
 
 # %% ../../nbs/world/05_commands.ipynb #66cc262b
 @command(DemoOptions, again='the same command goes on where it stopped')
@@ -317,20 +317,19 @@ def demo(options: DemoOptions):
     write_json(folder/'metrics.json', results)
     shown = {PARTS[part]: results[part] for part in demo_parts(options)}
     print(table(score_table(shown), ['median of the scenes' if len(scans) > 1 else 'score', *shown]))
-    print_next(folder, places[0], results, demo_parts(options)[0])
+    print_next(folder, places[0], found[scans[0].name])
 
 # %% ../../nbs/world/05_commands.ipynb #8d3753b6
 def print_next(
-    folder,         # of the demo
-    place,          # of the first scene's runs
-    results: dict,  # as `demo_results` gives them
-    part: str,      # the first part
+    folder,        # of the demo
+    place,         # of the first scene's runs
+    scores: dict,  # part -> its scores
 ):
     "Where to look, and what to do next."
-    reason = next(iter(results.values())).get('test_lpips_reason')
+    first, reason = next((place/part, s.get('test_lpips_reason')) for part, s in scores.items())
     if reason: print(f"No LPIPS: {reason.split(';')[0]}; "
-                     f'viewneti evaluate {place/part} --download_lpips true fetches them')
+                     f'viewneti evaluate {first} --download_lpips true fetches them')
     print(f"\nLook at {place/'grid.png'}: the truth above, and below it what the model drew for the same camera.\n"
           'A yellow bar marks the pictures that were given. Does the object turn with the camera everywhere else?\n'
-          f"For programs: {folder/'metrics.json'}. Runs: {', '.join(str(place/p) for p in PARTS if p in results)}\n"
-          f'Next: viewneti generate {shlex.quote(str(place/part))} --path 0 8 9')
+          f"For programs: {folder/'metrics.json'}. Runs: {', '.join(str(place/part) for part in scores)}\n"
+          f'Next: viewneti generate {shlex.quote(str(first))} --path 0 8 9')

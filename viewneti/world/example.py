@@ -7,14 +7,13 @@ __all__ = ['example_run']
 
 # %% ../../nbs/world/04_example.ipynb #3fed4b39
 import shutil
-from importlib.resources import files
 from pathlib import Path
 
 import draccus
 import yaml
 
 from ..core import write_whole
-from ..experiment import FitConfig, Run
+from ..experiment import SHIPPED, FitConfig, Run
 from .toys import export_world
 
 # %% ../../nbs/world/04_example.ipynb #f7582860
@@ -38,7 +37,7 @@ def example_run(
     if not folder.exists():
         with write_whole(folder) as part:
             export_world(part/'data', SCENES)
-            shutil.copytree(files('viewneti')/'assets'/'example', part/'run')
+            shutil.copytree(SHIPPED['example'], part/'run')
     run = Run(folder/'run')
     if run.config.scenes != wanted.scenes:  # the shipped paths, or those of a folder that was moved
         values = draccus.encode(run.config) | dict(scenes=wanted.scenes, folder=wanted.folder)
