@@ -516,6 +516,7 @@ class Measured:
     elevation_error: float = math.nan  # the same
     radius_error: float = math.nan     # the same, in the scene's unit
     sure: float = math.nan   # 0 to 1: that it is this side and no other
+    recognised: float = math.nan       # 0 to 1: that there is something to read a camera off
 
     azimuth = property(lambda self: spherical(self.camera, self.center)[0] % 360, doc='degrees, 0 to 360')
     elevation = property(lambda self: spherical(self.camera, self.center)[1], doc='degrees')
@@ -525,20 +526,22 @@ class Measured:
         azimuth = f'azimuth {self.azimuth:.1f}±{self.azimuth_error:.1f}'
         elevation = f'elevation {self.elevation:.1f}±{self.elevation_error:.1f} degrees'
         radius = f'radius {self.radius:.3g}±{self.radius_error:.2g}'
-        return f'Measured({azimuth}, {elevation}, {radius}, sure {self.sure:.2f})'
+        shares = f'sure {self.sure:.2f}' + ('' if math.isnan(self.recognised) else f', recognised {self.recognised:.2f}')
+        return f'{type(self).__name__}({azimuth}, {elevation}, {radius}, {shares})'
 
 # %% ../nbs/01_cameras.ipynb #0d38f226
-METERS = Registry('meter', search='viewneti.world.meter:search_in_scene', learned='viewneti.world.meter:read_in_scene')
+METERS = Registry('meter', search='viewneti.world.meter:search_in_scene', learned='viewneti.world.meter:read_in_scene',
+                  first='viewneti.embedded.meter:read_first', second='viewneti.embedded.meter:read_second')
 
 def measure_camera(picture:torch.Tensor, # [3,H,W] in [0, 1]
                    scene=None, # the `Scene` that it shows, if that is known
                    meter=None, # a name in `METERS`, or a function (picture, scene) -> `Measured` or `Camera`;
-                               # None: 'search' where there is a scene, else 'learned'
+                               # None: 'search' where there is a scene, else 'first'
                   )->Measured: # in the scene's unit; `InputError` where the meter can say nothing about the picture
     "From which camera is this picture?"
     if picture.ndim != 3 or picture.shape[0] != 3:
         raise InputError(f'picture: expected [3, H, W], found {list(picture.shape)}')
-    if meter is None: meter = 'learned' if scene is None else 'search'
+    if meter is None: meter = 'first' if scene is None else 'search'
     found = (meter if callable(meter) else METERS[meter])(picture.detach().float().cpu(), scene)
     if isinstance(found, Camera):
         found = Measured(found, (0., 0., 0.) if scene is None else tuple(scene.center.tolist()))

@@ -133,7 +133,8 @@ class EvalConfig:
     draw_size: Optional[list[int]] = None  # at which they are drawn
     batch_size: Count = 16      # samples in the U-Net at once
     retrieval: Literal['mse', 'lpips'] = 'mse' # which true picture a prediction resembles: judged by which of the two
-    meter: str = 'auto'         # which reads cameras off pictures: 'learned', 'search', 'none', or 'auto'
+    meter: str = 'auto'         # which reads cameras off pictures: 'first' or 'second' (off the object), 'learned' (off
+                                # the whole scene), 'search', one of yours, 'none', or 'auto'
     precision: Optional[Precision] = None  # of the frozen model: 'float32', 'bfloat16', 'float16'; the run's if none
     save_pt: bool = False       # also write pictures, truth and masks as the original: inference/results_all_iter_N.pt
     download_lpips: bool = False  # fetch the weights that LPIPS needs (528 MB) if they are not here

@@ -170,13 +170,14 @@ def camera_note(
     picture: torch.Tensor,  # [3, H, W] in [0, 1]
     scene: Scene,
     camera: Camera,         # that was asked for
-    meter='learned',        # see `measure_camera`; None: no meter
+    meter='first',          # see `measure_camera`; None: no meter
 ) -> dict:  # camera: `READING`, in degrees, sure from 0 to 1; or None, and unmeasured: why
     "What a meter says about the camera of a picture."
     if meter is None or (isinstance(meter, str) and not is_rendered(scene)):
         return dict(camera=None, unmeasured='measured in the embedded world' if meter else '')
     try: found = measure_camera(picture, scene, meter)
     except InputError as e: return dict(camera=None, unmeasured=str(e))
+    if found.recognised < .5: return dict(camera=None, unmeasured='no object recognised')
     azimuth, elevation, _ = spherical(found.camera, scene.center, scene.up)
     probable = math.hypot(found.azimuth_error*math.cos(math.radians(elevation)), found.elevation_error)
     note = azimuth, elevation, view_angle(found.camera, camera, scene.center), probable, found.sure
@@ -221,7 +222,7 @@ class Drawer:
         model: ViewNeTI,
         size=None,         # (width, height) of drawn pictures; None: see `drawing_size`
         coarse: int = 4,   # steps of rough pictures; 0: none, for slow machines
-        meter='learned',   # see `camera_note`
+        meter='first',     # see `camera_note`
     ):
         self.run, self.model, self.coarse, self.meter = run, model, coarse, meter
         self.scenes = {}
@@ -445,7 +446,7 @@ def explore(
     coarse: int = 4,                # of the picture while dragging; 0: draw at rest alone, for slow machines
     rest: float = .25,              # seconds without a change before the fine picture is drawn
     size: tuple|None = None,        # (width, height) of drawn pictures; None: as large as the model draws
-    meter: str|Callable|None = 'learned',  # reads the camera: see `camera_note`; None: no meter
+    meter: str|Callable|None = 'first',  # reads the camera: see `camera_note`; None: no meter
     device: str|None = None,        # a GPU where there is one, if None
 ) -> Explorer:                      # a widget; `InputError` where there is no run, or it has no view token
     "Explore a run: drag the camera, and look."
@@ -636,7 +637,7 @@ def static_explorer(
     quality: int = 80,              # of WebP, 1 to 100
     title: str = 'Explorer',        # of the page
     foot: str = 'drawn beforehand.',  # the end of the sentence below, and what else is to be said
-    meter: str|Callable|None = 'learned',  # see `camera_note`
+    meter: str|Callable|None = 'first',  # see `camera_note`
     at_once: int = 8,               # how many cameras go through the model together
     device: str|None = None,        # 'cpu', 'cuda' or 'auto'
     progress: bool = True,          # show a bar

@@ -509,14 +509,14 @@ def meter_for(
     scene: Scene,
     meter='auto',  # 'auto', 'none', a name in `METERS`, or a function (picture, scene) -> `Measured` or `Camera`
 ):                 # what `measure_camera` takes, or None; `InputError` for a name that there is not
-    "The meter for a scene: unless told otherwise, the learned one for square pictures of the embedded world."
+    "The meter for a scene: unless told otherwise, that of the object for square pictures of the embedded world."
     if callable(meter): return meter
     if meter not in ('auto', 'none', *METERS):
         known = ', '.join(map(repr, ('auto', 'none', *METERS)))
         raise InputError(f'meter: found {meter!r}, expected {known} or a function')
     if meter != 'auto': return None if meter == 'none' else meter
     w, h = scene.views[0].size
-    return 'learned' if 'toy' in scene.info and w == h else None
+    return 'first' if 'toy' in scene.info and w == h else None
 
 # %% ../nbs/08_evaluation_metrics.ipynb #cb29de7a
 def meter_name(
@@ -532,14 +532,18 @@ def meter_name(
 def measure_views(
     predictions: torch.Tensor,  # [V, 3, H, W], of the scored views
     truth: Truth,
-) -> dict:                      # camera_angle (degrees), camera_sure (0 to 1, None: unknown): V of each; or empty
+) -> dict:  # V of each: camera_angle (degrees); camera_sure, camera_recognised (0 to 1, None: unknown); or empty
     "How far the camera of each prediction is from the one asked for, as seen from the scene's centre."
     if truth.meter is None: return {}
     found = [measure_camera(x, truth.scene, truth.meter) for x in predictions]
     angles = [view_angle(m.camera, v.calibration, truth.scene.center) for m, v in zip(found, truth.views)]
-    return dict(camera_angle=angles, camera_sure=[None if math.isnan(m.sure) else m.sure for m in found])
+    share = lambda name: [None if math.isnan(x) else x for x in (getattr(m, name) for m in found)]
+    return dict(camera_angle=angles, camera_sure=share('sure'),
+                camera_recognised=[None if x is None else float(x >= .5) for x in share('recognised')])
 
 # %% ../nbs/08_evaluation_metrics.ipynb #6001eb28
+METRICS['camera_recognised'] = Metric('camera_recognised', None, 'share recognised', baselines=False,
+                                      about='by the meter, as pictures of an object')
 METRICS['retrieval_is_training'] = Metric(
     'retrieval_is_training', None, 'share most like a training view', better='lower', baselines=False,
     keys=dict(test='retrieval_training_share'), beside=dict(retrieval_training_chance='by chance'))

@@ -808,7 +808,7 @@ def compare_prompts(
         if shown is not None: parts.append(draw(model, shown, prompt, cameras, seeds, steps, meter, **drawing))
         else:
             pictures = model.generate(prompt, cameras, seeds, steps, **drawing)
-            readable = 'toy' in scene.info and pictures.shape[-1] == pictures.shape[-2]   # by the learned meter
+            readable = 'toy' in scene.info and pictures.shape[-1] == pictures.shape[-2]   # by the meter
             found = [measure_camera(x) for x in pictures.flatten(0, 1)] if readable else []
             nowhere = torch.full((*pictures.shape[:2], 3), math.nan, dtype=torch.float64)
             if found: nowhere = directions([m.camera for m in found], found[0].center).view_as(nowhere)

@@ -22,4 +22,4 @@ class BenchmarkConfig:
     steps: int = 1000                 # of training
     view_mapper: str = ''             # of the methods that start from one: a mapper's file, or a run of that model;
                                       # none: the one that ships with the package, for 'tiny'
-    meter: str = 'learned'            # reads cameras off pictures: a name in `METERS`
+    meter: str = 'first'              # reads cameras off pictures: a name in `METERS`

@@ -87,7 +87,7 @@ def score_drawn(
     pictures: torch.Tensor,   # [V, 3, H, W]
     scene: Scene,
     cameras: list,            # V, that were asked for
-    meter='learned',          # a name in `METERS`, or a function of picture and scene
+    meter='first',            # a name in `METERS`, or a function of picture and scene
 ) -> list:                    # of V dicts: azimuth and elevation asked; angle (None: not recognised); psnr (or None)
     "What was drawn, beside what was asked."
     size, rows = (pictures.shape[-1], pictures.shape[-2]), []

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.transforms import v2
 
-from ..cameras import Camera, Placement, spherical
+from ..cameras import Camera, Measured as MeasuredCamera, Placement, spherical
 from ..core import InputError, read_tensors, step_generator, write_whole
 from .configuration import MeterConfig
 from .pretraining import Length, Pool, draw_chunk, make_pool, run_stage
@@ -31,28 +31,13 @@ from .world import (CATEGORIES, FLOORS, LOOK_AT, MIRROR_SYMMETRIC, OBJECT_COLORS
 from ..scenes import Scene
 
 # %% ../../nbs/embedded/02_meter.ipynb #999f590b
-@dataclass(frozen=True)
-class Measured:
-    "A camera read off a picture."
-    camera: Camera           # in the scene's unit, for a picture of that size
+@dataclass(frozen=True, repr=False)
+class Measured(MeasuredCamera):
+    "A camera read off a picture of an object that may be turned."
     center: tuple = LOOK_AT  # [3] around which the angles are meant, in the scene's unit
-    azimuth_error: float = math.nan    # half width of the 50 % interval in degrees; nan: not known
-    elevation_error: float = math.nan  # the same
-    radius_error: float = math.nan     # the same, in the scene's unit
-    sure: float = math.nan   # 0 to 1: that it is this side and no other
-    recognised: float = math.nan       # 0 to 1: that this is a picture of a toy from a possible view
     facing: float = 0.       # azimuth towards which the toy looks where the camera stands, degrees
 
-    azimuth = property(lambda self: spherical(self.camera, self.center)[0] % 360, doc='degrees, 0 to 360')
-    elevation = property(lambda self: spherical(self.camera, self.center)[1], doc='degrees')
-    radius = property(lambda self: spherical(self.camera, self.center)[2], doc="in the scene's unit")
     view = property(lambda self: (self.azimuth-self.facing) % 360, doc='azimuth against the object, degrees')
-
-    def __repr__(self):
-        azimuth = f'azimuth {self.azimuth:.1f}±{self.azimuth_error:.1f}'
-        elevation = f'elevation {self.elevation:.1f}±{self.elevation_error:.1f} degrees'
-        radius = f'radius {self.radius:.3g}±{self.radius_error:.2g}'
-        return f'Measured({azimuth}, {elevation}, {radius}, sure {self.sure:.2f}, recognised {self.recognised:.2f})'
 
 # %% ../../nbs/embedded/02_meter.ipynb #c66292e2
 def around(
@@ -744,8 +729,9 @@ def by_network(
         return in_scene(read_camera(picture, load_meter(name), toy_of(scene).facing), scene)
     return measure
 
+read_first, read_second = by_network('first'), by_network('second')   # of `viewneti.cameras.METERS` too
 METERS = dict(search=lambda picture, scene: in_scene(search_camera(picture, toy_of(scene)), scene),
-              first=by_network('first'), second=by_network('second'))
+              first=read_first, second=read_second)
 
 # %% ../../nbs/embedded/02_meter.ipynb #25abc0a0
 def measure_camera(

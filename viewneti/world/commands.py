@@ -157,6 +157,7 @@ class DemoOptions:
     sampling_steps: int = 20    # of the sampler
     guidance: float = 5.        # strength of the prompt; 1 for none
     size: int = 64              # side of the pictures, pixels
+    noun: bool = True           # whether the prompt says what kind of thing it is: A photo of a truck <object>
     model: str = 'tiny'         # the frozen model
 
 # %% ../../nbs/world/05_commands.ipynb #8566ac8d
@@ -167,13 +168,15 @@ def demo_config(
     part='one_picture',  # a key of `PARTS`
     scan='scene',  # folder of pictures
     folder='run',  # of the run
+    noun='',       # what kind of thing it is; none: the prompt does not say
 ):                 # `FitConfig`
     "How the demo learns a scene."
     from viewneti.experiment import FitConfig
     one, alone = part == 'one_picture', options.view_mapper == 'none'
-    own = (dict(encoding='spherical') if alone else
-           dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper, schedule='cosine'))
-    return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split='1' if one else '6',
+    own = (dict(encoding='spherical', lr=1e-3) if alone else
+           dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper, schedule='cosine', lr=3e-4))
+    prompt = f'<view>. A photo of a {noun} <object>' if noun else None
+    return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split='1' if one else '6', prompt=prompt,
                      steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False,
                      save_every=100, **own)
 
@@ -232,10 +235,13 @@ def demo_scene(
 ) -> dict:   # part -> the scores, as in metrics.json
     "Learn and measure one scene."
     from viewneti.evaluation import evaluate
+    from viewneti.scenes import load_scene
     from viewneti.training import fit
-    found = {}
+    from viewneti.world.toys import toy_of
+    found, noun = {}, toy_of(load_scene(scan)).category if options.noun else ''
     for part in demo_parts(options):
-        with stage(options.folder, f'{part}_training'): run = fit(demo_config(options, part, scan, Path(folder)/part))
+        with stage(options.folder, f'{part}_training'):
+            run = fit(demo_config(options, part, scan, Path(folder)/part, noun))
         with stage(options.folder, f'{part}_evaluation'):
             found[part] = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance,
                                    masks='none', again=False)
@@ -249,9 +255,11 @@ def demo_title(
     lines = []
     for part, s in scores.items():
         if s['camera_angle_median'] is None: continue
+        known = s.get('test_camera_recognised')
         lines.append(f"{PARTS[part].capitalize()}: the camera is missed by {s['camera_angle_median']:.0f} degrees (median); "
                      f"copying the nearest picture misses it by {s['nearest_view_angle_median']:.0f}, "
-                     f"chance by {s['retrieval_angle_chance']:.0f}")
+                     f"chance by {s['retrieval_angle_chance']:.0f}" +
+                     (f'; an object is recognised in {known:.0%}' if known is not None and known < .95 else ''))
     return '\n'.join(lines)
 
 def plot_demo(
