@@ -505,15 +505,20 @@ def retrieval_chance(
                 retrieval_candidates=len(truth.candidates))
 
 # %% ../nbs/08_evaluation_metrics.ipynb #705ee7f7
+OWN = tuple(METERS)   # the meters that come with the package: of the embedded world
+
 def meter_for(
     scene: Scene,
     meter='auto',  # 'auto', 'none', a name in `METERS`, or a function (picture, scene) -> `Measured` or `Camera`
-):                 # what `measure_camera` takes, or None; `InputError` for a name that there is not
+):                 # what `measure_camera` takes, or None; `InputError` for a meter that cannot read it
     "The meter for a scene: unless told otherwise, that of the object for square pictures of the embedded world."
     if callable(meter): return meter
     if meter not in ('auto', 'none', *METERS):
         known = ', '.join(map(repr, ('auto', 'none', *METERS)))
         raise InputError(f'meter: found {meter!r}, expected {known} or a function')
+    if meter in OWN and 'toy' not in scene.info:
+        raise InputError(f"meter: found {meter!r}, which reads pictures of the embedded world alone, expected 'none', "
+                         f'or a meter of your own, for {scene.path}')
     if meter != 'auto': return None if meter == 'none' else meter
     w, h = scene.views[0].size
     return 'first' if 'toy' in scene.info and w == h else None
