@@ -117,7 +117,8 @@ def run_all(nbs, files, slow):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = max(1, min(cores, len(nbs) + len(files)))
     threads, counts = max(1, cores//workers), []
-    os.environ |= {"MPLBACKEND": "Agg", **os.environ, "OMP_NUM_THREADS": str(threads)}  # read by what is imported
+    os.environ.setdefault("MPLBACKEND", "Agg")        # read by what is imported, as is the next
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     CONTEXT.set_forkserver_preload(PRELOADED)
     with ThreadPoolExecutor(workers) as pool:
         for future in as_completed([pool.submit(run_pytest, f, slow, threads) for f in files]

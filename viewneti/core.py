@@ -126,6 +126,7 @@ class Registry(dict):
                  **entries):
         super().__init__(**entries)
         self.what = what
+        self.own = frozenset(entries)   # names that the package brings, whatever is registered later
 
     def __getitem__(self, name): # `InputError` for a name that there is not
         if not isinstance(name, str) or name not in self:

@@ -505,8 +505,6 @@ def retrieval_chance(
                 retrieval_candidates=len(truth.candidates))
 
 # %% ../nbs/08_evaluation_metrics.ipynb #705ee7f7
-OWN = tuple(METERS)   # the meters that come with the package: of the embedded world
-
 def meter_for(
     scene: Scene,
     meter='auto',  # 'auto', 'none', a name in `METERS`, or a function (picture, scene) -> `Measured` or `Camera`
@@ -516,7 +514,7 @@ def meter_for(
     if meter not in ('auto', 'none', *METERS):
         known = ', '.join(map(repr, ('auto', 'none', *METERS)))
         raise InputError(f'meter: found {meter!r}, expected {known} or a function')
-    if meter in OWN and 'toy' not in scene.info:
+    if meter in METERS.own and 'toy' not in scene.info:
         raise InputError(f"meter: found {meter!r}, which reads pictures of the embedded world alone, expected 'none', "
                          f'or a meter of your own, for {scene.path}')
     if meter != 'auto': return None if meter == 'none' else meter

@@ -173,7 +173,7 @@ def demo_config(
     "How the demo learns a scene."
     from viewneti.experiment import FitConfig
     one, alone = part == 'one_picture', options.view_mapper == 'none'
-    own = (dict(encoding='spherical', lr=1e-3) if alone else
+    own = (dict(encoding='spherical') if alone else
            dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper, schedule='cosine', lr=3e-4))
     prompt = f'<view>. A photo of a {noun} <object>' if noun else None
     return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split='1' if one else '6', prompt=prompt,
@@ -255,11 +255,11 @@ def demo_title(
     lines = []
     for part, s in scores.items():
         if s['camera_angle_median'] is None: continue
-        known = s.get('test_camera_recognised')
+        known = s['test_camera_recognised']
         lines.append(f"{PARTS[part].capitalize()}: the camera is missed by {s['camera_angle_median']:.0f} degrees (median); "
                      f"copying the nearest picture misses it by {s['nearest_view_angle_median']:.0f}, "
                      f"chance by {s['retrieval_angle_chance']:.0f}" +
-                     (f'; an object is recognised in {known:.0%}' if known is not None and known < .95 else ''))
+                     (f'; an object is recognised in {known:.0%}' if known < .95 else ''))
     return '\n'.join(lines)
 
 def plot_demo(
