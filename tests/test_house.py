@@ -60,7 +60,7 @@ def test_there_are_fewer_than_300_public_names_and_none_has_two_meanings():
     names = Counter(n for name, tree in modules() if name.split(".")[1] != FIRST_EDITION for n in public(tree))
     twice = {n for n, k in names.items() if k > 1}
     assert sum(names.values()) < 300
-    assert twice <= {"Measured", "measure_camera"}, "these two move to the main shelf with the second edition"
+    assert twice <= {"Measured"}, "it moves to the main shelf with the second edition"
 
 
 PAGES = sorted(NBS.rglob("*.ipynb"))

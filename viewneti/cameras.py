@@ -530,7 +530,7 @@ class Measured:
         return f'{type(self).__name__}({azimuth}, {elevation}, {radius}, {shares})'
 
 # %% ../nbs/01_cameras.ipynb #0d38f226
-METERS = Registry('meter', search='viewneti.world.meter:search_in_scene', learned='viewneti.world.meter:read_in_scene',
+METERS = Registry('meter', search='viewneti.embedded.meter:search_in_scene', learned='viewneti.world.meter:read_in_scene',
                   first='viewneti.embedded.meter:read_first', second='viewneti.embedded.meter:read_second')
 
 def measure_camera(picture:torch.Tensor, # [3,H,W] in [0, 1]

@@ -457,7 +457,8 @@ def validation(self: Run) -> list:  # of dicts with step and scores, such as 'ob
 # %% ../nbs/07_training_experiment.ipynb #18c6a549
 FREE = {'folder', 'steps', 'save_every', 'keep', 'device', 'masks', 'registry', 'tracker', 'validate_every',
         'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance',
-        'gradient_checkpointing', 'validation_prompts', 'original_files', 'stop_when', 'compiled'}
+        'gradient_checkpointing', 'validation_prompts', 'original_files', 'stop_when', 'compiled',
+        'preset'}
 
 def same_place(
     before: str,       # a folder, as a run's configuration names it

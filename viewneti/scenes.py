@@ -495,7 +495,7 @@ def list_scenes(root:str|Path, # a folder of scenes, such as Rectified, or the f
 
 # %% ../nbs/02_scenes.ipynb #59ad45f1
 #: Field of a scene's `info` -> function (scene, cameras, size) -> pictures [N,3,H,W]; cameras as the data set has them
-RENDERERS = Registry('renderer', toy='viewneti.world.toys:true_pictures')
+RENDERERS = Registry('renderer', toy='viewneti.embedded.world:true_pictures')
 
 # %% ../nbs/02_scenes.ipynb #60a44e54
 def is_rendered(scene:Scene)->bool: # whether `true_pictures` has an answer

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Measured', 'distort', 'search_camera', 'Meter', 'SecondMeter', 'read', 'train_meter', 'load_meter', 'Judge',
-           'train_judge', 'load_judge', 'read_words', 'measure_camera', 'meter_errors']
+           'train_judge', 'load_judge', 'read_words', 'meter_errors']
 
 # %% ../../nbs/embedded/02_meter.ipynb #ff557df3
 import json, math, random
@@ -27,8 +27,10 @@ from ..core import InputError, read_tensors, step_generator, write_whole
 from .configuration import MeterConfig
 from .pretraining import Length, Pool, draw_chunk, make_pool, run_stage
 from .world import (CATEGORIES, FLOORS, LOOK_AT, MIRROR_SYMMETRIC, OBJECT_COLORS, UNIT, Toy,
-                                     random_camera, random_toy, render, render_views, toy_of, turned)
+                                     is_first_edition, random_camera, random_toy, render, render_views, to_scene,
+                                     toy_of, turned)
 from ..scenes import Scene
+from ..world.meter import search_in_scene as search_first_edition
 
 # %% ../../nbs/embedded/02_meter.ipynb #999f590b
 @dataclass(frozen=True, repr=False)
@@ -714,9 +716,8 @@ def in_scene(
     scene: Scene,        # exported from the world
 ) -> Measured:           # in the scene's unit
     "The same camera in the units of an exported scene."
-    c = measured.camera
-    there, placed = Camera(c.K, c.R, c.t*UNIT, c.size), scene.placement or Placement()
-    return replace(measured, camera=placed.apply(there), center=tuple(scene.center.tolist()),
+    placed = scene.placement or Placement()
+    return replace(measured, camera=placed.apply(to_scene(measured.camera)), center=tuple(scene.center.tolist()),
                    radius_error=measured.radius_error*UNIT*placed.scale)
 
 # %% ../../nbs/embedded/02_meter.ipynb #f683b291
@@ -729,30 +730,18 @@ def by_network(
         return in_scene(read_camera(picture, load_meter(name), toy_of(scene).facing), scene)
     return measure
 
-read_first, read_second = by_network('first'), by_network('second')   # of `viewneti.cameras.METERS` too
-METERS = dict(search=lambda picture, scene: in_scene(search_camera(picture, toy_of(scene)), scene),
-              first=read_first, second=read_second)
+read_first, read_second = by_network('first'), by_network('second')   # of `viewneti.cameras.METERS`
 
 # %% ../../nbs/embedded/02_meter.ipynb #25abc0a0
-def measure_camera(
+def search_in_scene(
     picture: torch.Tensor,  # [3, H, W] in [0, 1]
-    scene: Scene = None,    # what it shows, if that is known
-    meter=None,             # 'search', 'first', 'second', or a function (picture, scene) -> `Measured` or `Camera`;
-                            # None: 'search' where there is a scene, else 'first'
-) -> Measured:              # in the scene's unit; `InputError` where the meter cannot say anything about the picture
-    "From which camera is this picture?"
-    if picture.ndim != 3 or picture.shape[0] != 3:
-        raise InputError(f"picture: expected [3, H, W], found {list(picture.shape)}")
-    if meter is None: meter = 'search' if scene is not None else 'first'
-    if isinstance(meter, str) and meter not in METERS:
-        raise InputError(f"meter: expected {', '.join(map(repr, METERS))} or a function, found {meter!r}")
-    if meter == 'search' and scene is None: raise InputError("meter: 'search' needs the scene, found none")
-    if isinstance(meter, str) and scene is not None: toy_of(scene)    # says what is wrong with other scenes
-    found = (METERS[meter] if isinstance(meter, str) else meter)(picture.detach().float().cpu(), scene)
-    if isinstance(found, Camera): found = Measured(found, LOOK_AT if scene is None else tuple(scene.center.tolist()))
-    if not isinstance(found, Measured):
-        raise InputError(f'meter: expected it to return a Measured or a Camera, found {type(found).__name__}')
-    return found
+    scene: Scene,           # of either edition of the embedded world
+) -> MeasuredCamera:        # in the scene's unit; `InputError` without a scene, or for a scene of another origin
+    "The meter 'search': a scene whose toy says how it is turned is drawn as in this edition, others as in the first."
+    if scene is None: raise InputError("meter: 'search' needs the scene, found none")
+    toy = toy_of(scene)
+    if is_first_edition(scene): return search_first_edition(picture, scene)
+    return in_scene(search_camera(picture, toy), scene)
 
 # %% ../../nbs/embedded/02_meter.ipynb #96e99657
 def meter_errors(

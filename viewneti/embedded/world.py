@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'CATEGORIES', 'FLOORS', 'LOOK_AT', 'VIEW_PHRASES', 'RIGS', 'Part', 'category', 'Toy', 'render', 'random_toy',
-           'turned', 'view_words', 'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'to_world', 'render_views',
-           'export_scene', 'export_world', 'toy_of']
+           'turned', 'view_words', 'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'to_world', 'to_scene',
+           'render_views', 'export_scene', 'export_world', 'toy_of']
 
 # %% ../../nbs/embedded/00_world.ipynb #867c4014
 import json, math, random, shutil
@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..cameras import Camera, read_projection, spherical, write_projection
+from ..cameras import Camera, Placement, read_projection, spherical, write_projection
 from ..core import InputError, in_short, quoted
+from ..world.toys import true_pictures as draw_first_edition
 
 # %% ../../nbs/embedded/00_world.ipynb #ce93c8d1
 @dataclass(frozen=True)
@@ -699,15 +700,20 @@ def to_world(
     camera: Camera,   # of an exported scene, millimetres
 ) -> Camera:          # world units
     "The camera in the renderer's units."
-    return Camera(camera.K, camera.R, camera.t/UNIT, camera.size)
+    return Placement(scale=UNIT).inverse(camera)
+
+def to_scene(
+    camera: Camera,   # of the renderer, world units
+) -> Camera:          # millimetres
+    "The camera in the units of an exported scene."
+    return Placement(scale=UNIT).apply(camera)
 
 # %% ../../nbs/embedded/00_world.ipynb #5e88d198
 def to_calibration(
     camera: Camera,   # of the renderer, world units
 ) -> Camera:          # millimetres, for a picture of `CALIBRATION` pixels
     "The camera as calibration files have it."
-    big = camera.resized(CALIBRATION)
-    return Camera(big.K, big.R, big.t*UNIT, big.size)
+    return to_scene(camera.resized(CALIBRATION))
 
 # %% ../../nbs/embedded/00_world.ipynb #526d3b86
 def render_views(
@@ -811,3 +817,20 @@ def toy_of(
     except (KeyError, TypeError): raise InputError(f"{file}: toy: found {quoted(t)}, expected category, color, floor, "
                                                    "three numbers for shape, size, and angles in degrees") from None
     return toy
+
+# %% ../../nbs/embedded/00_world.ipynb #256ef374
+def is_first_edition(
+    scene,      # a `Scene` of the embedded world
+) -> bool:
+    "Was a scene exported by the first edition of the world?"
+    return not set(ANGLES.values()) & set(scene.info['toy'])
+
+def true_pictures(
+    scene,          # of the embedded world
+    cameras: list,  # N, as the data set has them, millimetres
+    size: tuple,    # (width, height)
+):                  # [N, 3, H, W] in [0, 1]; `InputError` where the scene is not of the world
+    "What a scene really looks like from any camera: `viewneti.scenes.RENDERERS` names this function."
+    toy = toy_of(scene)
+    if is_first_edition(scene): return draw_first_edition(scene, cameras, size)
+    return render_views(toy, [to_world(c.resized(size)) for c in cameras])[0]

@@ -26,7 +26,7 @@ from .configuration import JudgeConfig
 from .pretraining import PretrainConfig, draw_toys, make_pictures, read_pictures, run_stage
 from ..scenes import Scene
 from .toys import (CATEGORIES, FLOORS, LOOK_AT, OBJECT_COLORS, UNIT, Toy, random_camera, random_toy,
-                            render, render_views, toy_of)
+                                 render, render_views, to_scene, toy_of)
 
 # %% ../../nbs/world/02_meter.ipynb #23a2d04e
 def around(
@@ -381,9 +381,8 @@ def in_scene(
     scene: Scene,        # exported from the world
 ) -> Measured:           # in the scene's unit
     "The same camera in the units of an exported scene."
-    c = measured.camera
-    there, placed = Camera(c.K, c.R, c.t*UNIT, c.size), scene.placement or Placement()
-    return replace(measured, camera=placed.apply(there), center=tuple(scene.center.tolist()),
+    placed = scene.placement or Placement()
+    return replace(measured, camera=placed.apply(to_scene(measured.camera)), center=tuple(scene.center.tolist()),
                    radius_error=measured.radius_error*UNIT*placed.scale)
 
 # %% ../../nbs/world/02_meter.ipynb #38b3a684

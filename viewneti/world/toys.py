@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..cameras import Camera, read_projection, spherical, write_projection
+from ..cameras import Camera, Placement, read_projection, spherical, write_projection
 from ..core import InputError, in_short, quoted
 
 # %% ../../nbs/world/00_toys.ipynb #ce93c8d1
@@ -582,15 +582,20 @@ def to_world(
     camera: Camera,   # of an exported scene, millimetres
 ) -> Camera:          # world units
     "The camera in the renderer's units."
-    return Camera(camera.K, camera.R, camera.t/UNIT, camera.size)
+    return Placement(scale=UNIT).inverse(camera)
+
+def to_scene(
+    camera: Camera,   # of the renderer, world units
+) -> Camera:          # millimetres
+    "The camera in the units of an exported scene."
+    return Placement(scale=UNIT).apply(camera)
 
 # %% ../../nbs/world/00_toys.ipynb #5e88d198
 def to_calibration(
     camera: Camera,   # of the renderer, world units
 ) -> Camera:          # millimetres, for a picture of `CALIBRATION` pixels
     "The camera as calibration files have it."
-    big = camera.resized(CALIBRATION)
-    return Camera(big.K, big.R, big.t*UNIT, big.size)
+    return to_scene(camera.resized(CALIBRATION))
 
 # %% ../../nbs/world/00_toys.ipynb #526d3b86
 def render_views(
@@ -673,10 +678,10 @@ def export_world(
 # %% ../../nbs/world/00_toys.ipynb #e264e5a4
 def true_pictures(
     scene,          # exported from the world
-    cameras: list,  # N, in the scene's unit
+    cameras: list,  # N, as the data set has them, millimetres
     size: tuple,    # (width, height)
 ):                  # [N, 3, H, W] in [0, 1]; `InputError` where the scene is not of the world
-    "What a scene really looks like from any camera: `viewneti.scenes.RENDERERS` names this function."
+    "What a scene really looks like from any camera."
     return render_views(toy_of(scene), [to_world(c.resized(size)) for c in cameras])[0]
 
 # %% ../../nbs/world/00_toys.ipynb #4ba71a2b
