@@ -529,6 +529,8 @@ class GenerateOptions:
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     steps: int = 30             # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
+    view_guidance: Optional[float] = None   # of the view alone, where it shall differ
+    object_from: Optional[int] = None   # highest timestep (of 1000) at which objects' words are in the prompt
     size: Optional[list[int]] = None  # of the pictures: one number, or width and height; as `evaluate` draws if none
     gif: str = ''               # write the views as a film to this file, too
     mp4: str = ''               # the same as MP4
@@ -628,13 +630,15 @@ def generate(options: GenerateOptions):
     for file in options.words: model.load_view_tokens(file)
     if scene and hasattr(scene, 'views') and not size: size = drawing_size(model, scene)   # the shape of its pictures
     pictures = model.generate(prompt, cameras, options.seeds, options.steps, options.guidance, size,
-                              negative=options.negative, truncation=options.truncation)
+                              negative=options.negative, view_guidance=options.view_guidance,
+                              object_from=options.object_from, truncation=options.truncation)
     folder = Path(options.folder or run.folder/'generated')
     written = save_pictures(folder, pictures, chosen, options.seeds)
     films = [save_film(f, pictures, options.fps) for f in (options.gif, options.mp4) if f]
     step = run.last_step if options.step is None else options.step
     used = dict(prompt=prompt, steps=options.steps, guidance=options.guidance, training_step=step)
-    if options.negative: used['negative'] = options.negative
+    for name in ('negative', 'view_guidance', 'object_from'):
+        if getattr(options, name) not in ('', None): used[name] = getattr(options, name)
     write_json(folder/'pictures.json', used | dict(pictures=written))
     print(
         table([['prompt', prompt], ['pictures', f'{len(written)} in {folder}'],
@@ -770,6 +774,7 @@ class ExploreOptions:
     html: str = ''          # write a page that needs no server to this file, instead of opening the browser
     objects: list[str] = field(default_factory=list)    # on that page; none: the first four
     guidance: Optional[float] = None  # strength of the prompt; none: the run's own
+    view_guidance: Optional[float] = None   # of the view alone; none: the run's own
     steps: int = 20         # of the sampler
     seed: int = 0           # of the noise
     port: int = 8866        # of the server, or the next one that is free
@@ -785,7 +790,7 @@ def explorer_notebook(
 ) -> Path:    # explorer.ipynb
     "A notebook that shows the explorer, and nothing else."
     import json
-    told = {k: v for k, v in asdict(options).items() if k in ('object', 'guidance', 'steps', 'seed')}
+    told = {k: v for k, v in asdict(options).items() if k in ('object', 'guidance', 'view_guidance', 'steps', 'seed')}
     told['device'] = None if options.device == 'auto' else options.device
     run = 'example_run()' if options.run == 'example' else repr(options.run)
     if options.scene or options.model: run = f'Run({run}, {options.scene!r}, {options.model!r})'
@@ -811,7 +816,8 @@ def explore(options: ExploreOptions):
     if options.html:
         from viewneti.explorer import static_explorer
         page = static_explorer(run, options.html, options.objects or None, seeds=[options.seed], steps=options.steps,
-                               guidance=options.guidance, device=None if options.device == 'auto' else options.device)
+                               guidance=options.guidance, view_guidance=options.view_guidance,
+                               device=None if options.device == 'auto' else options.device)
         return print(f'Written: {page.file}, {page.size/1e6:.2f} MB. Open it in any browser.')
     if not find_spec('voila'):
         raise UserError("explore: expected Voila, found none; pip install 'viewneti[notebooks]' brings it, "

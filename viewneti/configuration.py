@@ -129,7 +129,10 @@ class FitConfig:
     stop_when: Optional[Rate] = None    # degrees: learning ends when the median camera error of the views drawn in
                                         # validation is that or less, where a meter reads their pictures; None: never
     sampling_steps: Sampling = 30       # of the sampler in validation
-    guidance: Factor = 7.5              # in validation
+    guidance: Factor = 7.5              # in validation, and where the explorer begins
+    view_guidance: Optional[Factor] = None  # of the view alone, there too; None: as `guidance`
+    object_from: Optional[Natural] = None   # there too: highest timestep (of 1000) at which an object's word is in the
+                                        # prompt, which should have a noun as well; None: always
     tracker: Tracker = 'tensorboard'    # where losses and pictures are logged: 'tensorboard', 'wandb' or 'none'
     device: str = 'auto'                # 'cpu', 'cuda' or 'auto'
     precision: Precision = 'float32'    # of the frozen model: 'float32', 'bfloat16' or 'float16'
@@ -147,6 +150,8 @@ class EvalConfig:
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     steps: Count = 30           # of the sampler
     guidance: float = 7.5       # strength of the prompt; 1 for none
+    view_guidance: Optional[float] = None   # of the view alone, where it shall differ
+    object_from: Optional[int] = None   # highest timestep (of 1000) at which an object's word is in the prompt
     masks: str = 'auto'         # folder of masks, 'auto', 'none' to do without, or 'white': all white where missing
     protocol: str = 'viewneti'  # how pictures become scores: 'viewneti', 'original', 'regnerf', or one of yours
     background: Optional[Literal['black', 'white']] = None  # outside the mask; the protocol's own if none

@@ -97,15 +97,16 @@ def evaluate_views(
     masked = describe_masks(truth.views, c.masks)
     start, new = time.monotonic(), [s for s in c.seeds if s not in before]
     drawn = model.generate(prompt, [v.calibration for v in truth.views], new, c.steps, c.guidance, draw_size,
-                           c.batch_size, progress) if new else None
+                           c.batch_size, progress, view_guidance=c.view_guidance,
+                           object_from=c.object_from) if new else None
     of = before | (dict(zip(new, to_bytes(drawn).unbind(1))) if new else {})
     middle, pictures = time.monotonic(), torch.stack([of[s] for s in c.seeds], 1)
     resized = PROTOCOLS[c.protocol].resize(pictures.flatten(0, 1), truth.size).unflatten(0, pictures.shape[:2])
     rows = score_views(truth, resized, c.seeds, reconstruct(model, truth, draw_size), progress)
     seconds = dict(drawing=round(middle - start, 2), scoring=round(time.monotonic() - middle, 2))
     about = dict(scene=scene.name, split=scene.split, missing_views=scene.missing, model=model.name, prompt=prompt,
-                 seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, protocol=c.protocol,
-                 background=truth.background, size=list(truth.size), draw_size=list(draw_size),
+                 seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, view_guidance=c.view_guidance,
+                 object_from=c.object_from, protocol=c.protocol, background=truth.background, size=list(truth.size), draw_size=list(draw_size),
                  meter=meter_name(meter)) | masked
     return dict(evaluation=about) | summarize_views(rows, truth) | dict(seconds=seconds, views=rows), pictures, truth
 
@@ -215,7 +216,9 @@ def load_predictions(
     return torch.stack([pictures[about['seeds'].index(s)] for s in wanted], 1), about | dict(seeds=wanted)
 
 # %% ../nbs/08_evaluation.ipynb #09ba8e7a
-DRAWING = ('model', 'prompt', 'sampler_steps', 'guidance', 'draw_size', 'checkpoint')  # what pictures depend on
+# what pictures depend on
+DRAWING = ('model', 'prompt', 'sampler_steps', 'guidance', 'view_guidance', 'object_from', 'draw_size',
+           'checkpoint')
 
 def drawn_with(
     about: dict,  # what `load_predictions` tells of a file
@@ -409,8 +412,8 @@ def asked_for(
 ) -> dict:
     "All that the results of an object depend on, as results say it."
     c = config
-    return dict(seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, masks=c.masks, protocol=c.protocol,
-                background=c.background or PROTOCOLS[c.protocol].background, size=c.size,
+    return dict(seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, view_guidance=c.view_guidance,
+                object_from=c.object_from, masks=c.masks, protocol=c.protocol, background=c.background or PROTOCOLS[c.protocol].background, size=c.size,
                 draw_size=c.draw_size, retrieval=c.retrieval, lpips=network is not None, meter=meter_name(c.meter),
                 checkpoint=checkpoint)
 
@@ -480,7 +483,7 @@ def draw_object(
     size = own_size(model, scene.views[0].size) if c.draw_size is None else check_size(c.draw_size, 'draw_size')
     files = dict(predictions=f'predictions-step-{c.step}.safetensors', grids=['sheet.png'])
     about = dict(scene=scene.name, model=model.name, prompt=prompt, seeds=c.seeds, sampler_steps=c.steps,
-                 guidance=c.guidance, draw_size=list(size), checkpoint=asked['checkpoint'], asked=asked)
+                 guidance=c.guidance, view_guidance=None, object_from=None, draw_size=list(size), checkpoint=asked['checkpoint'], asked=asked)
     file, wanted = folder/files['predictions'], {k: about[k] for k in DRAWING}
     before = drawn_before(file, wanted, [], damaged=c.redraw)
     if progress: say_replaced(folder, asked)
@@ -546,7 +549,8 @@ def validate_views(
     for token in c.validation_objects or list(run.objects):
         try: scene, masks = opened_scene(run, token, c.masks), c.masks if c.masks in ('none', 'white') else 'auto'
         except InputError: scene, masks = opened_scene(run, token, 'none'), 'none'
-        settings = EvalConfig(seeds=c.validation_seeds, steps=c.sampling_steps, guidance=c.guidance, draw_size=c.size)
+        settings = EvalConfig(seeds=c.validation_seeds, steps=c.sampling_steps, guidance=c.guidance,
+                              view_guidance=c.view_guidance, object_from=c.object_from, draw_size=c.size)
         results, pictures, truth = evaluate_views(model, scene, run.prompt_for(token), settings, masks=masks,
                                                   progress=False)
         name = token.strip('<>')

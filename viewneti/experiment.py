@@ -458,7 +458,7 @@ def validation(self: Run) -> list:  # of dicts with step and scores, such as 'ob
 FREE = {'folder', 'steps', 'save_every', 'keep', 'device', 'masks', 'registry', 'tracker', 'validate_every',
         'validation_views', 'validation_seeds', 'validation_objects', 'sampling_steps', 'guidance',
         'gradient_checkpointing', 'validation_prompts', 'original_files', 'stop_when', 'compiled',
-        'preset'}
+        'preset', 'view_guidance', 'object_from'}
 
 def same_place(
     before: str,       # a folder, as a run's configuration names it

@@ -212,6 +212,7 @@ class Request:
     radius: float|None = None   # in the scene's unit; None: the rig's median
     seed: int = 0
     guidance: float = 7.5
+    view_guidance: float|None = None    # of the view alone; None: as `guidance`
     steps: int = 20         # of the fine picture
 
 # %% ../nbs/11_explorer.ipynb #12c3a0d5
@@ -237,6 +238,10 @@ class Drawer:
         "The camera that a request asks for."
         return camera_at(self.scene(request.token), request.azimuth, request.elevation, request.radius)
 
+    def object_from(self, token: str, prompt: str) -> int|None:
+        "From which timestep on an object is in its prompt; a prompt without one is drawn as it is."
+        return self.run.config.object_from if token in prompt else None
+
 # %% ../nbs/11_explorer.ipynb #04513d98
 @patch
 def paint(self: Drawer,
@@ -247,13 +252,16 @@ def paint(self: Drawer,
     "Draw one picture, and read its camera."
     scene, camera, start, told = self.scene(request.token), self.camera(request), time.monotonic(), [0.]
     guidance = request.guidance if check else min(request.guidance, 5.)  # few steps overshoot where it is strong
+    view_guidance = request.view_guidance if check else None
     def between(step, latents):
         tell = time.monotonic() - told[0] > .2   # progress a few times a second is enough
         if tell: told[0] = time.monotonic()
         check((step + 1)/steps if tell else None)
     picture = self.model.generate(request.prompt, [camera], [request.seed], steps, guidance, self.size,
-                                  progress=False, callback=check and between)[0, 0]
-    drawing = dict(steps=steps, guidance=guidance, seed=request.seed, azimuth=request.azimuth,
+                                  progress=False, callback=check and between,
+                                  view_guidance=view_guidance,
+                                  object_from=self.object_from(request.token, request.prompt))[0, 0]
+    drawing = dict(steps=steps, guidance=guidance, view_guidance=view_guidance, seed=request.seed, azimuth=request.azimuth,
                    elevation=request.elevation, rough=check is None, seconds=time.monotonic() - start)
     facts = dict(drawing=drawing, **camera_note(picture, scene, camera, self.meter))
     return dict(drawn=picture_bytes(picture), facts=facts, progress=1., error='')
@@ -327,11 +335,13 @@ def make_controls(
     def wide(label, share, least):
         layout = widgets.Layout(width='auto', flex=f'{share} 1 {least}px', margin='2px 8px 2px 0')
         return dict(description=label, style=dict(description_width='64px'), layout=layout)
+    strength = lambda value, label: widgets.FloatSlider(value, min=1, max=15, step=.5, readout_format='.1f',
+                                                        **wide(label, 1, 220))
     made = dict(
         token=widgets.Dropdown(options=object_names(drawer.run), value=request.token, **wide('object', 1, 260)),
         prompt=widgets.Text(request.prompt, continuous_update=False, **wide('prompt', 2, 300)),
-        guidance=widgets.FloatSlider(request.guidance, min=1, max=15, step=.5, readout_format='.1f',
-                                     **wide('guidance', 1, 220)),
+        guidance=strength(request.guidance, 'guidance'),
+        view_guidance=strength(request.view_guidance or request.guidance, 'of view'),
         seed=widgets.IntSlider(request.seed, min=0, max=max(99, request.seed), **wide('seed', 1, 220)),
         steps=widgets.IntSlider(request.steps, min=1, max=max(50, request.steps), **wide('steps', 1, 220)),
         radius=widgets.FloatSlider(request.radius or (low + high)/2, min=low, max=high, step=(high - low)/50 or 1,
@@ -366,7 +376,7 @@ class Explorer(widgets.VBox):
                            scene=sphere_of(drawer.scene(request.token), drawer.size))
         row = lambda names: widgets.Box([c for name, c in self.controls.items() if name in names],
                                         layout=widgets.Layout(display='flex', flex_flow='row wrap', margin='6px 0 0'))
-        rows = row(('token', 'prompt')), row(('guidance', 'seed', 'steps', 'radius'))
+        rows = row(('token', 'prompt')), row(('guidance', 'view_guidance', 'seed', 'steps', 'radius'))
         super().__init__([self.stage, *rows], layout=widgets.Layout(max_width='920px'))
         try: self.loop = asyncio.get_running_loop()
         except RuntimeError: self.loop = None    # no kernel: results are shown from the painter's thread
@@ -441,6 +451,7 @@ def explore(
     model: ViewNeTI|None = None,    # with the run's mappers, if it is loaded already
     prompt: str|None = None,        # to begin with; the run's own if None
     guidance: float|None = None,    # to begin with; the run's own if None
+    view_guidance: float|None = None,   # of the view alone, to begin with; the run's own if None
     seed: int = 0,                  # of the first picture
     steps: int = 20,                # of the fine picture
     coarse: int = 4,                # of the picture while dragging; 0: draw at rest alone, for slow machines
@@ -459,7 +470,7 @@ def explore(
     drawer = Drawer(run, model or run.load_model(step, device), size, coarse, meter)
     azimuth, elevation = (round(x) for x in start_place(drawer.scene(token)))
     first = Request(token, prompt or run.prompt_for(token), azimuth, elevation, None, seed,
-                    guidance or run.config.guidance, steps)
+                    guidance or run.config.guidance, view_guidance or run.config.view_guidance, steps)
     return Explorer(drawer, first, rest)
 
 # %% ../nbs/11_explorer.ipynb #060fb32e
@@ -488,12 +499,14 @@ def draw_grid(
     prompt: str|None = None,  # the run's own if None
     at_once: int = 8,     # how many cameras go through the model together
     progress: bool = True,    # show a bar
+    view_guidance: float|None = None,   # of the view alone; None: as `guidance`
 ) -> Grid:
     "Draw an object from all around."
     scene, prompt = drawer.scene(token), prompt or drawer.run.prompt_for(token)
     cameras = [camera_at(scene, a, e) for e in elevations for a in azimuths]
     parts = [cameras[i:i+at_once] for i in range(0, len(cameras), at_once)]
-    draw = lambda part: drawer.model.generate(prompt, part, seeds, steps, guidance, drawer.size, progress=False)
+    draw = lambda part: drawer.model.generate(prompt, part, seeds, steps, guidance, drawer.size, progress=False,
+                                              view_guidance=view_guidance, object_from=drawer.object_from(token, prompt))
     drawn = torch.cat([draw(part) for part in tqdm(parts, desc=token, disable=not progress)]).transpose(0, 1)
     truth = true_pictures(scene, cameras, drawer.size)
     notes = [[camera_note(p, scene, c, drawer.meter) for p, c in zip(pictures, cameras)] for pictures in drawn]
@@ -630,6 +643,7 @@ def static_explorer(
     elevations: list|None = None,   # degrees; five between the lowest and the highest of the rig if None
     seeds: tuple|list = (0,),       # a picture of each view for each
     guidance: float|None = None,    # the run's own if None
+    view_guidance: float|None = None,   # of the view alone; the run's own if None
     steps: int = 20,                # of the sampler
     model: ViewNeTI|None = None,    # with the run's mappers, if it is loaded already
     size: tuple|None = None,        # (width, height) at which the model draws
@@ -653,13 +667,13 @@ def static_explorer(
     low, high, *_ = heights(first)
     elevations = [float(e) for e in (torch.linspace(low, high, 5).tolist() if elevations is None else elevations)]
     around = [round((i*360/azimuths + 180) % 360 - 180, 2) for i in range(azimuths)]
-    guidance = guidance or run.config.guidance
+    guidance, view_guidance = guidance or run.config.guidance, view_guidance or run.config.view_guidance
     scale = min(1, tile/max(drawer.size))
     tile = tuple(max(1, round(x*scale)) for x in drawer.size)
     many = []
     for d, token in shown:
         names = {token: name for name, token in object_names(d.run).items()}
-        grid = draw_grid(d, token, around, elevations, seeds, guidance, steps, None, at_once, progress)
+        grid = draw_grid(d, token, around, elevations, seeds, guidance, steps, None, at_once, progress, view_guidance)
         note = how_learned(d.run.config.mode, d.scene(token))
         name = names[token] + (f', from {pictures(d.scene(token))}' if d.run.config.mode == 'frozen' else '')
         many.append(grid_data(grid, d.scene(token), name, tile, quality, note))
@@ -668,7 +682,7 @@ def static_explorer(
     data = dict(objects=many, azimuths=around, elevations=elevations, seeds=list(seeds), size=tile,
                 foot=f'{count}, {foot}',
                 scene={k: v for k, v in sphere_of(first, tile).items()
-                       if k in ('limits', 'sides', 'front')}, drawing=dict(steps=steps, guidance=guidance),
+                       if k in ('limits', 'sides', 'front')}, drawing=dict(steps=steps, guidance=guidance, view_guidance=view_guidance),
                 reading=READING, start=[around.index(start[0]), elevations.index(start[1])])
     page = page_of(data, title)
     if file is not None:

@@ -6,10 +6,11 @@
 __all__ = ['Mappers', 'ViewNeTI', 'starting_noise', 'Sampling', 'read_concepts']
 
 # %% ../nbs/06_models.ipynb #f5efd366
-import re, warnings
+import math, re, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import repeat
+from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -237,6 +238,16 @@ def check_prompt(self: ViewNeTI,
     if view in found and not cameras: wrong(f'found {view} but no cameras')
     return found
 
+# %% ../nbs/06_models.ipynb #cb015cfc
+@patch
+def without(self: ViewNeTI,
+    prompt: str,  # words and placeholders
+    tokens: list,  # placeholders
+) -> str:
+    "The prompt without these placeholders, and without the stop that follows that of the view at the beginning."
+    for token in tokens: prompt = re.sub(rf'^\s*{re.escape(token)}\s*[.,;:]|{re.escape(token)}', ' ', prompt)
+    return re.sub(r'\s+(?=[.,;:])', '', ' '.join(prompt.split())).strip(' ,;:')
+
 # %% ../nbs/06_models.ipynb #38e69fa5
 @patch
 def raw_cameras(self: ViewNeTI,
@@ -390,14 +401,18 @@ def predict_guided(self: ViewNeTI,
     conditioning: torch.Tensor,  # [N, L, 2, T, D]
     against: torch.Tensor|None,  # the same of the negative prompts, [1 or N, L, 2, T, D]; None without guidance
     guidance: float = 7.5,  # 1 means none
+    viewless: torch.Tensor|None = None,  # the same of the prompts without their view; None: the view has no own strength
+    view_guidance: float = 7.5,  # its strength; 1 means none
 ) -> torch.Tensor:  # [N, C, h, w] float32
-    "A prediction with classifier-free guidance (arXiv 2207.12598), both halves in one batch."
-    x = latents.to(self.dtype)
-    if self.backbone.distilled: return self.backbone.predict(x, timestep, conditioning, guidance=guidance).float()
-    if against is None or guidance == 1: return self.predict(x, timestep, conditioning).float()
-    both = torch.cat([against.expand_as(conditioning), conditioning])
-    without, with_prompt = self.predict(torch.cat([x, x]), timestep, both).float().chunk(2)
-    return without + guidance*(with_prompt - without)
+    "A prediction with classifier-free guidance (arXiv 2207.12598), of the view apart (arXiv 2211.09800), in one batch."
+    distilled = self.backbone.distilled
+    if distilled or guidance == 1: against = None
+    parts = [c.expand_as(conditioning) for c in (against, viewless, conditioning) if c is not None]
+    x = torch.cat([latents.to(self.dtype)]*len(parts))
+    predict = partial(self.backbone.predict, guidance=guidance) if distilled else self.predict
+    found = predict(x, timestep, torch.cat(parts)).float().chunk(len(parts))
+    strengths = [s for s, c in ((guidance, against), (view_guidance, viewless)) if c is not None]
+    return found[0] + sum(s*(more - less) for s, less, more in zip(strengths, found, found[1:]))
 
 # %% ../nbs/06_models.ipynb #87ddc3f2
 @contextmanager
@@ -449,21 +464,26 @@ def sample(self: ViewNeTI,
     prompted,  # for each step [V, L, 2, T, D], as from `encode_steps`; N is a multiple of V, a view's samples adjacent
     against=None,  # the same for the negative prompts, with 1 or V rows; None without guidance
     guidance: float = 7.5,  # 1 means none
-    batch_size: int|None = None,  # most samples predicted at once, both halves of guidance counted; all if None
+    batch_size: int|None = None,  # most samples predicted at once, all parts of guidance counted; all if None
     callback=None,  # called after each step with a `Sampling`
     interval: tuple|None = None,  # lowest and highest timestep with guidance (arXiv 2404.07724); all if None
+    viewless=None,  # the same as `prompted`, without the view, with 1 or V rows; None: the view has no own strength
+    view_guidance: float = 7.5,  # its strength; 1 means none
     **options,  # of `scheduler.step`, such as `generator`
 ) -> torch.Tensor:  # [N, C, h, w] float32
     "The sampling loop: from noise to latents, by any scheduler of diffusers."
     at, N, most = Sampling(latents, guidance), len(latents), len(latents)
     scale = getattr(scheduler, 'scale_model_input', lambda x, t: x)   # those of flow matching have none
     rows = lambda x, which: None if x is None else x.to(latents.device)[which//(N//len(x))]
-    for at.step, (at.timestep, words, other) in enumerate(zip(scheduler.timesteps, prompted, against or repeat(None))):
-        strength = at.guidance if interval is None or interval[0] <= at.timestep <= interval[1] else 1
-        n = N if batch_size is None else max(1, batch_size//(1 if other is None or strength == 1 else 2))
+    series = zip(scheduler.timesteps, prompted, against or repeat(None), viewless or repeat(None))
+    for at.step, (at.timestep, words, other, bare) in enumerate(series):
+        strength = at.guidance
+        if interval and not interval[0] <= at.timestep <= interval[1]: strength, bare = 1, None
+        if strength == 1: other = None
+        n = N if batch_size is None else max(1, batch_size//sum(c is not None for c in (words, other, bare)))
         x, number = scale(at.latents, at.timestep), torch.arange(N, device=latents.device)
-        predict = lambda part: self.predict_guided(x[part], at.timestep, rows(words, number[part]),
-                                                   rows(other, number[part]), strength)
+        predict = lambda part: self.predict_guided(x[part], at.timestep, *(rows(c, number[part]) for c in (words, other)),
+                                                   strength, rows(bare, number[part]), view_guidance)
         predicted, most = in_parts(predict, N, min(n, most))
         at.latents = scheduler.step(predicted, at.timestep, at.latents, **options, return_dict=False)[0]
         if callback: callback(at)
@@ -486,11 +506,15 @@ def generate(self: ViewNeTI,
     steps: int = 30,  # of DPM-Solver++
     guidance: float = 7.5,  # against the negative prompt; 1 means none
     size: tuple|None = None,  # (width, height); if None, the model's own, in the shape of what was learned from
-    batch_size: int = 16,  # most samples that are predicted at once, both halves of guidance counted
+    batch_size: int = 16,  # most samples that are predicted at once, all parts of guidance counted
     progress: bool = True,  # show a bar over the steps
     callback=None,  # called after each step with (step number, latents [V, S, C, h, w])
     negative: str = '',  # what shall not be drawn; may have placeholders, that of the view too
     guidance_interval: tuple|None = None,  # lowest and highest timestep with guidance (arXiv 2404.07724); all if None
+    view_guidance: float|None = None,  # of the view, against the prompt without it; None: `guidance`, as for all of it
+    without_view: str|None = None,  # that prompt; None: the prompt without the view's placeholder
+    object_from: int|None = None,  # highest timestep at which learned objects are in the prompt; above, it goes without
+                                   # their words, so it should have a noun, too; None: at all
     **options,  # `truncation`, for the mappers
 ) -> torch.Tensor:  # [V, S, 3, H, W] float32 in [0, 1], on the CPU
     "Pictures of every view with every seed; all views of a seed start from the same noise."
@@ -506,6 +530,13 @@ def generate(self: ViewNeTI,
     self.check_prompt(negative, with_view and cameras is not None)
     if negative and self.backbone.distilled:
         raise InputError(f'negative: found {quoted(negative)}, expected none, for this model takes no negative prompt')
+    apart = view_guidance not in (None, 1 if self.backbone.distilled else guidance)
+    if apart and without_view is None: without_view = self.without(prompt, [self.view_token or '<view>'])
+    if apart and (without_view == prompt or self.check_prompt(without_view) is None):
+        raise InputError(f'view_guidance: found {view_guidance:g}, expected none, for {quoted(prompt)} has no view')
+    objects = [token for token in self.mappers if token != self.view_token]
+    if object_from is not None and self.without(prompt, objects) == prompt:
+        raise InputError(f'object_from: found {object_from}, expected none, for {quoted(prompt)} has no learned object')
     if size is None and self.shape: size = own_size(self, self.shape)
     cameras, shape = self.raw_cameras(cameras), self.latent_shape(size)
     V, S = 1 if cameras is None else len(cameras), len(seeds)
@@ -517,12 +548,19 @@ def generate(self: ViewNeTI,
         def after(at):
             bar.update()
             if callback: callback(at.step, at.latents.unflatten(0, (V, S)))
-        words = self.encode_steps(prompt, scheduler.timesteps, cameras, **options)
+        late = scheduler.timesteps <= (math.inf if object_from is None else object_from)
+        def series(text, cameras):
+            parts = [(self.without(text, objects), ~late), (text, late)]
+            return chain.from_iterable(self.encode_steps(said, scheduler.timesteps[when], cameras, **options)
+                                       for said, when in parts if when.any())
+        words = series(prompt, cameras)
         given = cameras if with_view else None
         against = (None if self.backbone.distilled else
                    self.encode_steps(negative, scheduler.timesteps, given, **options) if negative else
                    repeat(self.backbone.without_prompt(self.encode('', 0))))
-        latents = self.sample(latents, scheduler, words, against, guidance, batch_size, after, guidance_interval)
+        viewless = series(without_view, None) if apart else None
+        latents = self.sample(latents, scheduler, words, against, guidance, batch_size, after, guidance_interval,
+                              viewless, view_guidance)
     few = max(1, batch_size//(2 if guidance == 1 else 4))  # a picture takes more than its latent
     return in_parts(lambda part: self.decode_latents(latents[part]).cpu(), V*S, few)[0].unflatten(0, (V, S))
 

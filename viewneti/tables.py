@@ -52,7 +52,7 @@ def score_table(
 
 # %% ../nbs/08_evaluation_tables.ipynb #0c54ef51
 SETTINGS = ('mode', 'model', 'protocol', 'background', 'masks', 'size', 'draw_size', 'sampler_steps', 'guidance',
-            'retrieval', 'meter')
+            'view_guidance', 'object_from', 'retrieval', 'meter')
 #: fields of a run's configuration, beside the `FREE` ones, that do not tell methods apart or have a column already
 NOT_METHOD = ('scene', 'scenes', 'model', 'mode', 'split', 'object_token', 'object_tokens', 'object_word',
               'object_words', 'gradient_checkpointing')

@@ -559,7 +559,8 @@ def draw_views(
     c, found = run.config, {}
     if not MODES[c.mode].view: return draw_prompts(run, model)
     if c.validation_views == 'all': return resolve_name(SCORER)(run, model, step)
-    sampler = dict(steps=c.sampling_steps, guidance=c.guidance, progress=False)
+    sampler = dict(steps=c.sampling_steps, guidance=c.guidance, view_guidance=c.view_guidance,
+                   object_from=c.object_from, progress=False)
     for token in c.validation_objects or list(run.objects):
         scene = run.load_scene(token)
         views = scene.test or scene.train

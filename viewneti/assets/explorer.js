@@ -387,7 +387,8 @@ function stage(root, model) {
       (c.sure !== null && c.sure < 0.5 ? ", the side is unsure" : ""));
     else camera.set("", f.unmeasured || "");
     camera.node.classList.toggle("vnx-quiet", !c);
-    if (d) made.set(`${d.steps} steps`, [`guidance ${round(d.guidance, 1)}`, `seed ${d.seed}`,
+    if (d) made.set(`${d.steps} steps`, [`guidance ${round(d.guidance, 1)}` +
+      (d.view_guidance && d.view_guidance !== d.guidance ? `, of view ${round(d.view_guidance, 1)}` : ""), `seed ${d.seed}`,
       ...(d.seconds ? [`${round(d.seconds, d.seconds < 9.95 ? 1 : 0)} s`] : [])].join(", "));
     drawn.badge.textContent = d && d.rough ? "rough" : "";
     truth.note.textContent = t.note || "";

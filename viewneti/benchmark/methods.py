@@ -20,6 +20,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..cameras import Encoding, make_encoding, view_angle
+from ..configuration import PRESETS
 from ..core import InputError, Registry
 from ..mappers import MAPPERS, MapperOutput
 from ..experiment import MODES
@@ -182,10 +183,10 @@ def learned(
     draw.folder = run.folder
     return draw
 
-def by_camera(task: Task, run, model: ViewNeTI, more: int = 0):
+def by_camera(task: Task, run, model: ViewNeTI, more: int = 0, **drawing):
     "Draw with a run's view token."
     draw = lambda cameras, seeds: model.generate(run.prompt, cameras, seeds, task.sampling_steps, task.guidance,
-                                                 progress=False)
+                                                 progress=False, **drawing)
     draw.model = model
     tokens = [t for t in model.mappers if t != run.config.view_token or MODES[run.config.mode].view_learns]
     return learned(draw, run, model, tokens, more)
@@ -217,6 +218,15 @@ def frozen_mapper(task: Task):
 def transferred_mapper(task: Task):
     "A view mapper of other scenes, which learns on."
     return mapper(task, 'transfer', mode='transfer', view_mapper=known_mapper(task), encoding=None)
+
+# %% ../../nbs/benchmark/01_methods.ipynb #d62de960
+@METHODS.register('best')
+def best_settings(task: Task):
+    "A view mapper of other scenes, which learns on, with a noun in the prompt and an object's word that waits."
+    noun, how = task.scene.info.get('toy', {}).get('category'), {k: v for k, v in PRESETS['best'].items() if k != 'steps'}
+    if noun: how |= dict(prompt=f'<view>. A photo of a {noun} <object>', object_from=800)
+    run = run_of(task, 'best', mode='transfer', view_mapper=known_mapper(task), encoding=None, **how)
+    return by_camera(task, run, run.load_model(), object_from=run.config.object_from)
 
 # %% ../../nbs/benchmark/01_methods.ipynb #c84424be
 def object_run(task: Task):

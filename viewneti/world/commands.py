@@ -10,6 +10,7 @@ import shlex, statistics, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Optional
 
 from cyclopts import App
 
@@ -156,6 +157,9 @@ class DemoOptions:
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     sampling_steps: int = 20    # of the sampler
     guidance: float = 5.        # strength of the prompt; 1 for none
+    view_guidance: Optional[float] = None   # of the view alone, where it shall differ
+    object_from: int = 800      # highest timestep (of 1000) at which the object's word is in the prompt; without a noun
+                                # it always is
     size: int = 64              # side of the pictures, pixels
     noun: bool = True           # whether the prompt says what kind of thing it is: A photo of a truck <object>
     model: str = 'tiny'         # the frozen model
@@ -173,12 +177,12 @@ def demo_config(
     "How the demo learns a scene."
     from viewneti.experiment import FitConfig
     one, alone = part == 'one_picture', options.view_mapper == 'none'
-    own = (dict(encoding='spherical') if alone else
-           dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper, schedule='cosine', lr=3e-4))
-    prompt = f'<view>. A photo of a {noun} <object>' if noun else None
-    return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split='1' if one else '6', prompt=prompt,
-                     steps=options.steps, seed=options.seed, batch=9, accumulation=1, normalize=False,
-                     save_every=100, **own)
+    own = (dict(encoding='spherical', schedule='constant', lr=1e-3) if alone else
+           dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper))
+    if noun: own |= dict(prompt=f'<view>. A photo of a {noun} <object>', object_from=options.object_from)
+    return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split='1' if one else '6', preset='best',
+                     steps=options.steps, seed=options.seed, save_every=100, guidance=options.guidance,
+                     view_guidance=options.view_guidance, **own)
 
 def demo_parts(
     options: DemoOptions,
@@ -244,6 +248,7 @@ def demo_scene(
             run = fit(demo_config(options, part, scan, Path(folder)/part, noun))
         with stage(options.folder, f'{part}_evaluation'):
             found[part] = evaluate(run, seeds=options.seeds, steps=options.sampling_steps, guidance=options.guidance,
+                                   view_guidance=options.view_guidance, object_from=run.config.object_from,
                                    masks='none', again=False)
     return found
 

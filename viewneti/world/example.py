@@ -26,7 +26,7 @@ def example_config(
     scenes = [str(Path(folder)/f'data/Rectified/scan{n}') for n in range(1, SCENES + 1)]
     return FitConfig(mode='scenes', scenes=scenes, split='0', folder=str(Path(folder)/'run'), encoding='spherical',
                      steps=5000, lr=1e-3, schedule='cosine', batch=9, accumulation=1, normalize=False, masks='none',
-                     tracker='none')
+                     tracker='none', guidance=2., view_guidance=7.)
 
 # %% ../../nbs/world/04_example.ipynb #3d90a653
 def example_run(
