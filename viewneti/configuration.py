@@ -43,7 +43,7 @@ def with_presets(
     plain, names = cls.__init__, [f.name for f in fields(cls)]
     @wraps(plain)
     def init(self, *args, **given):
-        usual = {k: v for k, v in PRESETS.get(given.get('preset'), {}).items() if k not in names[:len(args)]}
+        usual = {k: v for k, v in PRESETS.get(given.get('preset'), {}).items() if k in names[len(args):]}
         plain(self, *args, **usual | given)
     cls.__init__ = init
     return cls
