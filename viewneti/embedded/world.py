@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'CATEGORIES', 'FLOORS', 'LOOK_AT', 'VIEW_PHRASES', 'RIGS', 'Part', 'category', 'Toy', 'render', 'random_toy',
-           'turned', 'view_words', 'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'to_world', 'to_scene',
-           'render_views', 'export_scene', 'export_world', 'toy_of']
+           'turned', 'view_words', 'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'to_world', 'render_views',
+           'export_scene', 'export_world', 'toy_of']
 
 # %% ../../nbs/embedded/00_world.ipynb #867c4014
 import json, math, random, shutil
@@ -702,6 +702,7 @@ def to_world(
     "The camera in the renderer's units."
     return Placement(scale=UNIT).inverse(camera)
 
+# %% ../../nbs/embedded/00_world.ipynb #34ec3d6d
 def to_scene(
     camera: Camera,   # of the renderer, world units
 ) -> Camera:          # millimetres
