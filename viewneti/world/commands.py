@@ -158,7 +158,7 @@ class DemoOptions:
     sampling_steps: int = 20    # of the sampler
     guidance: float = 5.        # strength of the prompt; 1 for none
     view_guidance: Optional[float] = None   # of the view alone, where it shall differ
-    object_from: int = 800      # highest timestep (of 1000) at which the object's word is in the prompt; without a noun
+    object_from: int = 900      # highest timestep (of 1000) at which the object's word is in the prompt; without a noun
                                 # it always is
     size: int = 64              # side of the pictures, pixels
     noun: bool = True           # whether the prompt says what kind of thing it is: A photo of a truck <object>
