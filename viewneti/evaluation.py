@@ -483,13 +483,15 @@ def draw_object(
     size = own_size(model, scene.views[0].size) if c.draw_size is None else check_size(c.draw_size, 'draw_size')
     files = dict(predictions=f'predictions-step-{c.step}.safetensors', grids=['sheet.png'])
     about = dict(scene=scene.name, model=model.name, prompt=prompt, seeds=c.seeds, sampler_steps=c.steps,
-                 guidance=c.guidance, view_guidance=None, object_from=None, draw_size=list(size), checkpoint=asked['checkpoint'], asked=asked)
+                 guidance=c.guidance, view_guidance=c.view_guidance, object_from=c.object_from, draw_size=list(size),
+                 checkpoint=asked['checkpoint'], asked=asked)
     file, wanted = folder/files['predictions'], {k: about[k] for k in DRAWING}
     before = drawn_before(file, wanted, [], damaged=c.redraw)
     if progress: say_replaced(folder, asked)
     new = [s for s in c.seeds if c.redraw or s not in before]
     if new:
-        drawn = model.generate(prompt, None, new, c.steps, c.guidance, size, c.batch_size, progress)
+        drawn = model.generate(prompt, None, new, c.steps, c.guidance, size, c.batch_size, progress,
+                               view_guidance=c.view_guidance, object_from=c.object_from)
         before |= dict(zip(new, to_bytes(drawn).unbind(1)))
     (folder/'metrics.json').unlink(missing_ok=True)
     keep_drawings(file, wanted, [])

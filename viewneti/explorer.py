@@ -251,18 +251,18 @@ def paint(self: Drawer,
 ) -> dict:        # drawn: a file; facts; progress; error
     "Draw one picture, and read its camera."
     scene, camera, start, told = self.scene(request.token), self.camera(request), time.monotonic(), [0.]
-    guidance = request.guidance if check else min(request.guidance, 5.)  # few steps overshoot where it is strong
-    view_guidance = request.view_guidance if check else None
+    guidance, view_guidance = request.guidance, request.view_guidance
+    if check is None:   # one strength is drawn faster; few steps overshoot where it is strong
+        guidance, view_guidance = min(view_guidance or guidance, 5.), None
     def between(step, latents):
         tell = time.monotonic() - told[0] > .2   # progress a few times a second is enough
         if tell: told[0] = time.monotonic()
         check((step + 1)/steps if tell else None)
     picture = self.model.generate(request.prompt, [camera], [request.seed], steps, guidance, self.size,
                                   progress=False, callback=check and between,
-                                  view_guidance=view_guidance,
-                                  object_from=self.object_from(request.token, request.prompt))[0, 0]
-    drawing = dict(steps=steps, guidance=guidance, view_guidance=view_guidance, seed=request.seed, azimuth=request.azimuth,
-                   elevation=request.elevation, rough=check is None, seconds=time.monotonic() - start)
+                                  view_guidance=view_guidance, object_from=self.object_from(request.token, request.prompt))[0, 0]
+    drawing = dict(steps=steps, guidance=guidance, view_guidance=view_guidance, seed=request.seed,
+                   azimuth=request.azimuth, elevation=request.elevation, rough=check is None, seconds=time.monotonic() - start)
     facts = dict(drawing=drawing, **camera_note(picture, scene, camera, self.meter))
     return dict(drawn=picture_bytes(picture), facts=facts, progress=1., error='')
 
@@ -682,7 +682,8 @@ def static_explorer(
     data = dict(objects=many, azimuths=around, elevations=elevations, seeds=list(seeds), size=tile,
                 foot=f'{count}, {foot}',
                 scene={k: v for k, v in sphere_of(first, tile).items()
-                       if k in ('limits', 'sides', 'front')}, drawing=dict(steps=steps, guidance=guidance, view_guidance=view_guidance),
+                       if k in ('limits', 'sides', 'front')},
+                drawing=dict(steps=steps, guidance=guidance, view_guidance=view_guidance),
                 reading=READING, start=[around.index(start[0]), elevations.index(start[1])])
     page = page_of(data, title)
     if file is not None:
