@@ -168,3 +168,10 @@ class EvalConfig:
     again: bool = True          # also what was measured just so before
     redraw: bool = False        # draw again what was drawn just so before
     device: str = 'auto'        # 'cpu', 'cuda' or 'auto'
+
+# %% ../nbs/07_training_configuration.ipynb #f9198c7c
+def strengths(
+    config,  # a `FitConfig` or an `EvalConfig`
+) -> dict:   # arguments of `ViewNeTI.generate`
+    "How strongly the prompt and its view are drawn, and from when on an object is in it."
+    return {name: getattr(config, name) for name in ('guidance', 'view_guidance', 'object_from')}

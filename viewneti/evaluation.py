@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from safetensors.torch import save_file
 
 from .cameras import check_size
-from .configuration import EvalConfig
+from .configuration import EvalConfig, strengths
 from .core import (InputError, PALETTE, STYLE, decode_arguments, in_short, quoted, read_json, read_tensors,
                            show_pictures, write_json, write_whole)
 from .experiment import MODES, Run, open_scene
@@ -96,17 +96,16 @@ def evaluate_views(
                        network=network, retrieval=c.retrieval, meter=meter)
     masked = describe_masks(truth.views, c.masks)
     start, new = time.monotonic(), [s for s in c.seeds if s not in before]
-    drawn = model.generate(prompt, [v.calibration for v in truth.views], new, c.steps, c.guidance, draw_size,
-                           c.batch_size, progress, view_guidance=c.view_guidance,
-                           object_from=c.object_from) if new else None
+    drawn = model.generate(prompt, [v.calibration for v in truth.views], new, c.steps, size=draw_size,
+                           batch_size=c.batch_size, progress=progress, **strengths(c)) if new else None
     of = before | (dict(zip(new, to_bytes(drawn).unbind(1))) if new else {})
     middle, pictures = time.monotonic(), torch.stack([of[s] for s in c.seeds], 1)
     resized = PROTOCOLS[c.protocol].resize(pictures.flatten(0, 1), truth.size).unflatten(0, pictures.shape[:2])
     rows = score_views(truth, resized, c.seeds, reconstruct(model, truth, draw_size), progress)
     seconds = dict(drawing=round(middle - start, 2), scoring=round(time.monotonic() - middle, 2))
     about = dict(scene=scene.name, split=scene.split, missing_views=scene.missing, model=model.name, prompt=prompt,
-                 seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, view_guidance=c.view_guidance,
-                 object_from=c.object_from, protocol=c.protocol, background=truth.background, size=list(truth.size), draw_size=list(draw_size),
+                 seeds=c.seeds, sampler_steps=c.steps, **strengths(c), protocol=c.protocol,
+                 background=truth.background, size=list(truth.size), draw_size=list(draw_size),
                  meter=meter_name(meter)) | masked
     return dict(evaluation=about) | summarize_views(rows, truth) | dict(seconds=seconds, views=rows), pictures, truth
 
@@ -412,8 +411,8 @@ def asked_for(
 ) -> dict:
     "All that the results of an object depend on, as results say it."
     c = config
-    return dict(seeds=c.seeds, sampler_steps=c.steps, guidance=c.guidance, view_guidance=c.view_guidance,
-                object_from=c.object_from, masks=c.masks, protocol=c.protocol, background=c.background or PROTOCOLS[c.protocol].background, size=c.size,
+    return dict(seeds=c.seeds, sampler_steps=c.steps, **strengths(c), masks=c.masks, protocol=c.protocol,
+                background=c.background or PROTOCOLS[c.protocol].background, size=c.size,
                 draw_size=c.draw_size, retrieval=c.retrieval, lpips=network is not None, meter=meter_name(c.meter),
                 checkpoint=checkpoint)
 
@@ -483,15 +482,14 @@ def draw_object(
     size = own_size(model, scene.views[0].size) if c.draw_size is None else check_size(c.draw_size, 'draw_size')
     files = dict(predictions=f'predictions-step-{c.step}.safetensors', grids=['sheet.png'])
     about = dict(scene=scene.name, model=model.name, prompt=prompt, seeds=c.seeds, sampler_steps=c.steps,
-                 guidance=c.guidance, view_guidance=c.view_guidance, object_from=c.object_from, draw_size=list(size),
-                 checkpoint=asked['checkpoint'], asked=asked)
+                 **strengths(c), draw_size=list(size), checkpoint=asked['checkpoint'], asked=asked)
     file, wanted = folder/files['predictions'], {k: about[k] for k in DRAWING}
     before = drawn_before(file, wanted, [], damaged=c.redraw)
     if progress: say_replaced(folder, asked)
     new = [s for s in c.seeds if c.redraw or s not in before]
     if new:
-        drawn = model.generate(prompt, None, new, c.steps, c.guidance, size, c.batch_size, progress,
-                               view_guidance=c.view_guidance, object_from=c.object_from)
+        drawn = model.generate(prompt, None, new, c.steps, size=size, batch_size=c.batch_size, progress=progress,
+                               **strengths(c))
         before |= dict(zip(new, to_bytes(drawn).unbind(1)))
     (folder/'metrics.json').unlink(missing_ok=True)
     keep_drawings(file, wanted, [])
@@ -551,8 +549,7 @@ def validate_views(
     for token in c.validation_objects or list(run.objects):
         try: scene, masks = opened_scene(run, token, c.masks), c.masks if c.masks in ('none', 'white') else 'auto'
         except InputError: scene, masks = opened_scene(run, token, 'none'), 'none'
-        settings = EvalConfig(seeds=c.validation_seeds, steps=c.sampling_steps, guidance=c.guidance,
-                              view_guidance=c.view_guidance, object_from=c.object_from, draw_size=c.size)
+        settings = EvalConfig(seeds=c.validation_seeds, steps=c.sampling_steps, draw_size=c.size, **strengths(c))
         results, pictures, truth = evaluate_views(model, scene, run.prompt_for(token), settings, masks=masks,
                                                   progress=False)
         name = token.strip('<>')

@@ -260,9 +260,11 @@ def paint(self: Drawer,
         check((step + 1)/steps if tell else None)
     picture = self.model.generate(request.prompt, [camera], [request.seed], steps, guidance, self.size,
                                   progress=False, callback=check and between,
-                                  view_guidance=view_guidance, object_from=self.object_from(request.token, request.prompt))[0, 0]
+                                  view_guidance=view_guidance,
+                                  object_from=self.object_from(request.token, request.prompt))[0, 0]
     drawing = dict(steps=steps, guidance=guidance, view_guidance=view_guidance, seed=request.seed,
-                   azimuth=request.azimuth, elevation=request.elevation, rough=check is None, seconds=time.monotonic() - start)
+                   azimuth=request.azimuth, elevation=request.elevation, rough=check is None,
+                   seconds=time.monotonic() - start)
     facts = dict(drawing=drawing, **camera_note(picture, scene, camera, self.meter))
     return dict(drawn=picture_bytes(picture), facts=facts, progress=1., error='')
 

@@ -31,6 +31,7 @@ from typing_extensions import TypedDict
 
 from .augmentation import augment, flip
 from .cameras import make_encoding, measure_camera, view_angle
+from .configuration import strengths
 from .core import (InputError, PALETTE, STYLE, cache_folder, decode, descend, epoch_order, read_json,
                            read_tensors, step_generator, write_json, write_whole)
 from .experiment import (MODES, FitConfig, Run, captions_for, check_run, check_view_mapper, checkpoint_size,
@@ -559,8 +560,7 @@ def draw_views(
     c, found = run.config, {}
     if not MODES[c.mode].view: return draw_prompts(run, model)
     if c.validation_views == 'all': return resolve_name(SCORER)(run, model, step)
-    sampler = dict(steps=c.sampling_steps, guidance=c.guidance, view_guidance=c.view_guidance,
-                   object_from=c.object_from, progress=False)
+    sampler = dict(steps=c.sampling_steps, progress=False, **strengths(c))
     for token in c.validation_objects or list(run.objects):
         scene = run.load_scene(token)
         views = scene.test or scene.train

@@ -22,15 +22,14 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.transforms import v2
 
-from ..cameras import Camera, Measured as MeasuredCamera, Placement, spherical
+from ..cameras import Camera, Measured as MeasuredCamera, spherical
 from ..core import InputError, read_tensors, step_generator, write_whole
 from .configuration import MeterConfig
 from .pretraining import Length, Pool, draw_chunk, make_pool, run_stage
-from .world import (CATEGORIES, FLOORS, LOOK_AT, MIRROR_SYMMETRIC, OBJECT_COLORS, UNIT, Toy,
-                                     is_first_edition, random_camera, random_toy, render, render_views, to_scene,
-                                     toy_of, turned)
+from .world import (CATEGORIES, FLOORS, LOOK_AT, MIRROR_SYMMETRIC, OBJECT_COLORS, Toy,
+                                     is_first_edition, random_camera, random_toy, render, render_views, toy_of, turned)
 from ..scenes import Scene
-from ..world.meter import search_in_scene as search_first_edition
+from ..world.meter import in_scene, search_in_scene as search_first_edition
 
 # %% ../../nbs/embedded/02_meter.ipynb #999f590b
 @dataclass(frozen=True, repr=False)
@@ -709,16 +708,6 @@ def read_camera(
     if h != w: raise InputError(f"picture: expected a square one for the learned meters, found {w}x{h} pixels")
     x = picture[None] if h == 64 else F.interpolate(picture[None], (64, 64), mode='bilinear', antialias=True)
     return as_measured(read(meter or load_meter(), x.clamp(0, 1)), (w, h), facing)[0]
-
-# %% ../../nbs/embedded/02_meter.ipynb #78cdf358
-def in_scene(
-    measured: Measured,  # world units
-    scene: Scene,        # exported from the world
-) -> Measured:           # in the scene's unit
-    "The same camera in the units of an exported scene."
-    placed = scene.placement or Placement()
-    return replace(measured, camera=placed.apply(to_scene(measured.camera)), center=tuple(scene.center.tolist()),
-                   radius_error=measured.radius_error*UNIT*placed.scale)
 
 # %% ../../nbs/embedded/02_meter.ipynb #f683b291
 def by_network(

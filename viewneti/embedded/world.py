@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'CATEGORIES', 'FLOORS', 'LOOK_AT', 'VIEW_PHRASES', 'RIGS', 'Part', 'category', 'Toy', 'render', 'random_toy',
-           'turned', 'view_words', 'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'to_world', 'render_views',
-           'export_scene', 'export_world', 'toy_of']
+           'turned', 'view_words', 'caption', 'random_camera', 'dtu_rig', 'orbit_rig', 'render_views', 'export_scene',
+           'export_world', 'toy_of']
 
 # %% ../../nbs/embedded/00_world.ipynb #867c4014
 import json, math, random, shutil
@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..cameras import Camera, Placement, read_projection, spherical, write_projection
+from ..cameras import Camera, read_projection, spherical, write_projection
 from ..core import InputError, in_short, quoted
-from ..world.toys import true_pictures as draw_first_edition
+from ..world.toys import UNIT, to_scene, to_world, true_pictures as draw_first_edition
 
 # %% ../../nbs/embedded/00_world.ipynb #ce93c8d1
 @dataclass(frozen=True)
@@ -689,25 +689,10 @@ def orbit_splits(
     return splits
 
 # %% ../../nbs/embedded/00_world.ipynb #da1fbfd5
-UNIT = 100.                 # millimetres in the files for one world unit
 CALIBRATION = (1600, 1200)  # size of the picture that calibration matrices are for, as in DTU
 
 # %% ../../nbs/embedded/00_world.ipynb #55d9656e
 RIGS = dict(dtu=(dtu_rig, None), orbit=(orbit_rig, orbit_splits))  # cameras, and splits where they are not DTU's
-
-# %% ../../nbs/embedded/00_world.ipynb #c4ff7f0a
-def to_world(
-    camera: Camera,   # of an exported scene, millimetres
-) -> Camera:          # world units
-    "The camera in the renderer's units."
-    return Placement(scale=UNIT).inverse(camera)
-
-# %% ../../nbs/embedded/00_world.ipynb #34ec3d6d
-def to_scene(
-    camera: Camera,   # of the renderer, world units
-) -> Camera:          # millimetres
-    "The camera in the units of an exported scene."
-    return Placement(scale=UNIT).apply(camera)
 
 # %% ../../nbs/embedded/00_world.ipynb #5e88d198
 def to_calibration(
