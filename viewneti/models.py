@@ -414,6 +414,49 @@ def predict_guided(self: ViewNeTI,
     strengths = [s for s, c in ((guidance, against), (view_guidance, viewless)) if c is not None]
     return found[0] + sum(s*(more - less) for s, less, more in zip(strengths, found, found[1:]))
 
+# %% ../nbs/06_models.ipynb #e63f3322
+@patch
+def viewless_prompt(self: ViewNeTI,
+    prompt: str,  # words and placeholders
+    guidance: float,  # of the whole prompt
+    view_guidance: float|None = None,  # of the view; None: `guidance`
+    without_view: str|None = None,  # the prompt without the view; None: without the view's placeholder
+) -> str|None:
+    "What the view is exaggerated against; None if it has no strength of its own, `InputError` if there is no view."
+    if view_guidance in (None, 1 if self.backbone.distilled else guidance): return None
+    bare = self.without(prompt, [self.view_token or '<view>']) if without_view is None else without_view
+    if bare == prompt:
+        raise InputError(f'view_guidance: found {view_guidance:g}, expected none, for {quoted(prompt)} has no view')
+    self.check_prompt(bare)
+    return bare
+
+# %% ../nbs/06_models.ipynb #732c410f
+@patch
+def object_waits(self: ViewNeTI,
+    prompt: str,  # words and placeholders
+    object_from: int|None,  # highest timestep at which learned objects are in the prompt; None: at all
+) -> str:  # the prompt above that timestep
+    "The prompt without its learned objects; raises `InputError` if one shall wait that is not there."
+    bare = self.without(prompt, [token for token in self.mappers if token != self.view_token])
+    if object_from is not None and bare == prompt:
+        raise InputError(f'object_from: found {object_from}, expected none, for {quoted(prompt)} has no learned object')
+    return bare
+
+# %% ../nbs/06_models.ipynb #b0b471bf
+@patch
+def encode_waiting(self: ViewNeTI,
+    prompts: list,  # one prompt, or B
+    timesteps: torch.Tensor,  # [S] the sampler's timesteps, falling
+    cameras: torch.Tensor|None = None,  # raw values [1, d] or [B, d]
+    object_from: int|None = None,  # highest timestep at which learned objects are in the prompts; None: at all
+    **options,  # of `encode_steps`
+):  # S tensors [B, L, 2, T, D]
+    "The conditioning of every view, step by step, where learned objects may wait."
+    late = timesteps <= (math.inf if object_from is None else object_from)
+    parts = [([self.object_waits(p, object_from) for p in prompts], ~late), (prompts, late)]
+    return chain.from_iterable(self.encode_steps(said, timesteps[when], cameras, **options)
+                               for said, when in parts if when.any())
+
 # %% ../nbs/06_models.ipynb #87ddc3f2
 @contextmanager
 def evaluating(
@@ -530,13 +573,8 @@ def generate(self: ViewNeTI,
     self.check_prompt(negative, with_view and cameras is not None)
     if negative and self.backbone.distilled:
         raise InputError(f'negative: found {quoted(negative)}, expected none, for this model takes no negative prompt')
-    apart = view_guidance not in (None, 1 if self.backbone.distilled else guidance)
-    if apart and without_view is None: without_view = self.without(prompt, [self.view_token or '<view>'])
-    if apart and (without_view == prompt or self.check_prompt(without_view) is None):
-        raise InputError(f'view_guidance: found {view_guidance:g}, expected none, for {quoted(prompt)} has no view')
-    objects = [token for token in self.mappers if token != self.view_token]
-    if object_from is not None and self.without(prompt, objects) == prompt:
-        raise InputError(f'object_from: found {object_from}, expected none, for {quoted(prompt)} has no learned object')
+    bare = self.viewless_prompt(prompt, guidance, view_guidance, without_view)
+    self.object_waits(prompt, object_from)
     if size is None and self.shape: size = own_size(self, self.shape)
     cameras, shape = self.raw_cameras(cameras), self.latent_shape(size)
     V, S = 1 if cameras is None else len(cameras), len(seeds)
@@ -548,17 +586,12 @@ def generate(self: ViewNeTI,
         def after(at):
             bar.update()
             if callback: callback(at.step, at.latents.unflatten(0, (V, S)))
-        late = scheduler.timesteps <= (math.inf if object_from is None else object_from)
-        def series(text, cameras):
-            parts = [(self.without(text, objects), ~late), (text, late)]
-            return chain.from_iterable(self.encode_steps(said, scheduler.timesteps[when], cameras, **options)
-                                       for said, when in parts if when.any())
-        words = series(prompt, cameras)
+        words = self.encode_waiting([prompt], scheduler.timesteps, cameras, object_from, **options)
         given = cameras if with_view else None
         against = (None if self.backbone.distilled else
                    self.encode_steps(negative, scheduler.timesteps, given, **options) if negative else
                    repeat(self.backbone.without_prompt(self.encode('', 0))))
-        viewless = series(without_view, None) if apart else None
+        viewless = None if bare is None else self.encode_waiting([bare], scheduler.timesteps, None, object_from, **options)
         latents = self.sample(latents, scheduler, words, against, guidance, batch_size, after, guidance_interval,
                               viewless, view_guidance)
     few = max(1, batch_size//(2 if guidance == 1 else 4))  # a picture takes more than its latent

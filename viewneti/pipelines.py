@@ -123,19 +123,21 @@ def encode_prompts(self: ViewNeTIPipeline,
     negative: list|None,  # one, or B; empty for what the model goes against by itself; None without guidance
     timesteps: torch.Tensor,  # [S]
     cameras: torch.Tensor|None = None,  # raw values [1, d] or [B, d]
+    viewless: list|None = None,  # the prompts without their view, one or B; None if it has no strength of its own
+    object_from: int|None = None,  # highest timestep at which learned objects are in the prompts; None: at all
     **options,  # `truncation`, for the mappers
-):  # two series of S tensors, [B, L, 2, T, D] and [1 or B, L, 2, T, D]; the second is None without guidance
-    "The conditioning for each step: of the prompts and of the negative prompts."
+) -> list:  # three series of S tensors, [B, L, 2, T, D], the others [1 or B, L, 2, T, D] or None
+    "The conditioning for each step: of the prompts, the negative prompts, and the prompts without their view."
     model = self.model
     self.mappers.to(self._execution_device)
     view = model.view_token
     given = cameras if view and any(view in prompt for prompt in negative or []) else None
-    words = model.encode_steps(prompts, timesteps, cameras, **options)
-    if getattr(self, '_all_hooks', []): words = list(words)  # offloaded: text encoders leave when the U-Net comes
-    if negative is None: return [words, None]
-    against = (model.encode_steps(negative, timesteps, given, **options) if negative else
+    words = model.encode_waiting(prompts, timesteps, cameras, object_from, **options)
+    against = (None if negative is None else model.encode_steps(negative, timesteps, given, **options) if negative else
                [model.backbone.without_prompt(model.encode('', 0))]*len(timesteps))
-    return [words, list(against) if isinstance(words, list) else against]
+    bare = viewless and model.encode_waiting(viewless, timesteps, None, object_from, **options)
+    offloaded = getattr(self, '_all_hooks', [])   # then text encoders leave when the U-Net comes
+    return [list(x) if offloaded and x is not None else x for x in (words, against, bare)]
 
 # %% ../nbs/06_models_pipeline.ipynb #f1629a40
 @patch
@@ -184,6 +186,9 @@ def __call__(self: ViewNeTIPipeline,
     callback_on_step_end_tensor_inputs=('latents',),  # what the dict holds
     eta: float = 0.,  # noise of schedulers that can be stochastic, such as DDIM
     truncation: int|None = None,  # of mappers trained with nested dropout
+    view_guidance_scale: float|None = None,  # of the view, against the prompt without it; None: `guidance_scale`
+    prompt_without_view: str|list|None = None,  # one, or B; None: the prompts without the view's placeholder
+    object_from: int|None = None,  # highest timestep at which learned objects are in the prompts; None: at all
 ) -> StableDiffusionPipelineOutput:  # with N `images`
     "Pictures for prompts and cameras; raises `InputError` before any work for what cannot be done."
     self.check_call(num_inference_steps, num_images_per_prompt, output_type, callback_on_step_end_tensor_inputs)
@@ -193,12 +198,18 @@ def __call__(self: ViewNeTIPipeline,
     cameras, (_, h, w), factor = model.raw_cameras(cameras), model.latent_shape(), model.backbone.vae_scale_factor
     shape = model.latent_shape((width or w*factor, height or h*factor))
     B = broadcast_count(prompt=len(prompts), cameras=1 if cameras is None else len(cameras))
-    broadcast_count(negative_prompt=len(negative) or 1, prompts_and_cameras=B)
+    said = prompt_without_view if isinstance(prompt_without_view, (list, tuple)) else [prompt_without_view]
+    for name, x in (('negative_prompt', negative or ['']), ('prompt_without_view', said)):
+        if len(x) not in (1, B): raise InputError(f'{name}: found {len(x)}, expected 1' + f' or {B}'*(B > 1))
     if any(negative) and self.frozen.distilled:
         raise InputError(f'negative_prompt: found {quoted(negative_prompt)}, expected none, for this model takes no '
                          'negative prompt')
     for text in set(prompts): model.check_prompt(text, cameras is not None)
     self._guidance_scale = self.usual_guidance if guidance_scale is None else guidance_scale
+    bare = [model.viewless_prompt(prompts[i % len(prompts)], self._guidance_scale, view_guidance_scale,
+                                  said[i % len(said)]) for i in range(max(len(prompts), len(said)))]
+    bare = None if None in bare else bare
+    for text in prompts: model.object_waits(text, object_from)
     self._interrupt = False
     model.backbone.set_timesteps(self.scheduler, num_inference_steps, shape, device=device)
     timesteps, self._num_timesteps = self.scheduler.timesteps, len(self.scheduler.timesteps)
@@ -214,8 +225,10 @@ def __call__(self: ViewNeTIPipeline,
         if (at.step + 1) % self.scheduler.order == 0 or at.step + 1 == len(timesteps): bar.update()
     with evaluating(self.mappers), self.progress_bar(total=num_inference_steps) as bar:
         against = negative if self.do_classifier_free_guidance else None
-        encoded = self.encode_prompts(prompts, against, timesteps, cameras, truncation=truncation)
-        latents = model.sample(latents, self.scheduler, *encoded, self.guidance_scale, callback=after, **extra)
+        words, against, viewless = self.encode_prompts(prompts, against, timesteps, cameras, bare, object_from,
+                                                       truncation=truncation)
+        latents = model.sample(latents, self.scheduler, words, against, self.guidance_scale, callback=after,
+                               viewless=viewless, view_guidance=view_guidance_scale, **extra)
     pictures = self.decode(latents, output_type)
     self.maybe_free_model_hooks()
     return StableDiffusionPipelineOutput(pictures, None) if return_dict else (pictures, None)
