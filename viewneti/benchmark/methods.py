@@ -168,6 +168,7 @@ def run_of(
 ):                     # a `Run`
     "Learn as a configuration says, or go on where that stopped."
     usual = dict(scene=str(task.scene.path), split=str(task.scene.split), model=task.model, steps=task.steps,
+                 batch=9, accumulation=1,   # the paper's three batches of three, in one
                  seed=task.seed, masks='none', tracker='none', save_every=task.steps, folder=str(task.folder/name))
     return fit(FitConfig(**usual | task.options | changes), progress=False, callbacks=callbacks)
 

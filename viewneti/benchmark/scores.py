@@ -6,12 +6,13 @@
 __all__ = ['run_benchmark', 'summarize_benchmark']
 
 # %% ../../nbs/benchmark/02_scores.ipynb #daa4302b
-import csv, hashlib, random, time
+import csv, random, re, time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
 from .configuration import BenchmarkConfig
@@ -117,28 +118,40 @@ def check_benchmark(config: BenchmarkConfig) -> BenchmarkPlan:
 # %% ../../nbs/benchmark/02_scores.ipynb #4a0313ef
 def run_piece(
     name: str,         # of the method
-    task: Task,
+    task: Task,        # in its folder `drawn.safetensors` is left
     plan: BenchmarkPlan,
     about: dict,       # settings, which the piece repeats
-    meter: str,
-) -> dict:             # settings, what was learned, and rows
+) -> dict:             # settings, and what was learned and drawn
     "One method on one scene, once trained."
-    began = time.perf_counter()
+    began, file = time.perf_counter(), task.folder/'drawn.safetensors'
     draw = METHODS[name](task)
-    learned, rows, drawn = time.perf_counter()-began, [], hashlib.sha256()
-    for kind, cameras in asked_cameras(task.scene, plan).items():
-        pictures = draw(cameras, plan.drawings)
-        drawn.update((pictures*255).round().byte().numpy().tobytes())
-        for j, seed in enumerate(plan.drawings):
-            rows += [dict(kind=kind, drawing=seed, **r)
-                     for r in score_drawn(pictures[:, j], task.scene, cameras, meter)]
+    learned, asked = time.perf_counter()-began, asked_cameras(task.scene, plan)
+    drawn = {kind: (draw(cameras, plan.drawings)*255).round().byte().contiguous() for kind, cameras in asked.items()}
+    with write_whole(file) as part: save_file(drawn, part)      # of each kind [V, S, 3, H, W]
     folder = getattr(draw, 'folder', None)
     weights = sorted((folder/'checkpoints').rglob('*.safetensors')) if folder else []
     return about | dict(
         method=name, scene=task.scene.name, training=task.seed, parameters=getattr(draw, 'parameters', 0),
         pictures=len(task.scene.train), learned=digest(*map(file_digest, weights))[:16] if folder else None,
-        drawn=drawn.hexdigest()[:16], seconds_learning=round(learned, 2),
-        seconds_drawing=round(time.perf_counter()-began-learned, 2), rows=rows)
+        drawn=file_digest(file)[:16], seconds_learning=round(learned, 2),
+        seconds_drawing=round(time.perf_counter()-began-learned, 2))
+
+# %% ../../nbs/benchmark/02_scores.ipynb #f7973a1e
+def score_piece(
+    folder: Path,   # of a piece, with its `drawn.safetensors`
+    scene: Scene,   # that was drawn
+    plan: BenchmarkPlan,
+    meter: str,     # a name in `METERS`
+) -> list:          # of dicts as from `score_drawn`, with the kind of camera and the seed
+    "The rows of a piece by a meter, read once and kept."
+    file = folder/f"rows-{re.sub(r'[^A-Za-z0-9]+', '-', meter)}.json"
+    if not file.is_file():
+        drawn = load_file(folder/'drawn.safetensors')
+        rows = [dict(kind=kind, drawing=seed, **row) for kind, cameras in asked_cameras(scene, plan).items()
+                for j, seed in enumerate(plan.drawings)
+                for row in score_drawn(drawn[kind][:, j].float()/255, scene, cameras, meter)]
+        write_json(file, dict(meter=meter, rows=rows))
+    return read_json(file)['rows']
 
 # %% ../../nbs/benchmark/02_scores.ipynb #8a85f36d
 def write_rows(
@@ -157,7 +170,7 @@ def run_benchmark(
     config: BenchmarkConfig,   # methods, list, model, steps
     export=None,           # makes the scenes; the embedded world's if none
     progress: bool = True,     # show a bar over the pieces
-) -> list:                 # of pieces, see `run_piece`
+) -> list:                 # of pieces, see `run_piece`, each with its rows, see `score_piece`
     "Run every method on every scene as often as the plan says; what is there already is kept."
     plan, folder = check_benchmark(config), Path(config.folder)
     if export is None: from viewneti import export_world as export
@@ -165,11 +178,11 @@ def run_benchmark(
     scenes = every[:config.scenes or None]
     names, seeds, pieces = config.methods or list(METHODS), range(config.trainings or plan.trainings), []
     about = dict(version=config.version, part=config.part, asked=plan_hash(every, plan), model=config.model,
-                 steps=config.steps, view_mapper=config.view_mapper, meter=config.meter)
+                 steps=config.steps, view_mapper=config.view_mapper)
     todo = [(n, s, k) for k in seeds for s in scenes for n in names]
     for name, scene, seed in tqdm(todo, 'benchmark', disable=not progress):
         own = folder/'methods'/name/f'{config.part}-{scene.name}-{seed}'
-        if (own/'piece.json').is_file():
+        if (own/'piece.json').is_file() and (own/'drawn.safetensors').is_file():
             piece = read_json(own/'piece.json')
             differ = [k for k, v in about.items() if piece.get(k) != v]
             if differ: raise InputError(f"{own/'piece.json'}: {differ[0]}: found {piece.get(differ[0])!r}, expected "
@@ -177,8 +190,8 @@ def run_benchmark(
         else:
             words = next((PHRASES[k](scene) for k in PHRASES if k in scene.info), None)
             task = Task(scene, own, config.model, config.steps, seed, view_mapper=config.view_mapper, words=words)
-            write_json(own/'piece.json', piece := run_piece(name, task, plan, about, config.meter))
-        pieces.append(piece)
+            write_json(own/'piece.json', piece := run_piece(name, task, plan, about))
+        pieces.append(piece | dict(meter=config.meter, rows=score_piece(own, scene, plan, config.meter)))
     write_rows(folder/'rows.csv', pieces)
     return pieces
 
