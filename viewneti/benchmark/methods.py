@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from fastcore.basics import patch
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -135,23 +134,23 @@ def regression(task: Task):
 # %% ../../nbs/benchmark/01_methods.ipynb #c1d039e8
 def sampled(
     task: Task,
-    prompts: list,   # one for each camera
-    seeds,
+    prompts: list,   # V, one for each camera
+    seeds,           # S of them
     model: ViewNeTI = None,  # the frozen one if None
-    apart: bool = False,     # whether each camera has noise of its own
 ) -> torch.Tensor:   # [V, S, 3, H, W]
-    "Samples of prompts that name no camera."
-    model, drawn = model or task.load_model(), []
-    for i, prompt in enumerate(prompts):
-        own = [1000*i + seed for seed in seeds] if apart else seeds
-        drawn.append(
-            model.generate(prompt, seeds=own, steps=task.sampling_steps, guidance=task.guidance, progress=False))
-    return torch.cat(drawn)
+    "Samples of prompts that name no camera; what is asked twice is drawn once."
+    model = model or task.load_model()
+    how = dict(seeds=seeds, steps=task.sampling_steps, guidance=task.guidance, progress=False)
+    drawn = {prompt: model.generate(prompt, **how)[0] for prompt in dict.fromkeys(prompts)}
+    return torch.stack([drawn[prompt] for prompt in prompts])
 
 @METHODS.register('caption')
 def caption_alone(task: Task):
     "The caption without a word about the view: chance."
-    return lambda cameras, seeds: sampled(task, [task.caption]*len(cameras), seeds, apart=True)
+    def draw(cameras, seeds):
+        own = [1000*i + seed for i in range(len(cameras)) for seed in seeds]     # noise of its own for each camera
+        return sampled(task, [task.caption], own)[0].unflatten(0, (len(cameras), len(seeds)))
+    return draw
 
 @METHODS.register('words')
 def own_words(task: Task):

@@ -180,7 +180,9 @@ def run_benchmark(
     about = dict(version=config.version, part=config.part, asked=plan_hash(every, plan), model=config.model,
                  steps=config.steps, view_mapper=config.view_mapper)
     todo = [(n, s, k) for k in seeds for s in scenes for n in names]
-    for name, scene, seed in tqdm(todo, 'benchmark', disable=not progress):
+    bar = tqdm(todo, 'benchmark', disable=not progress)
+    for name, scene, seed in bar:
+        bar.set_postfix_str(f'{name}, {scene.name}, training {seed}')
         own = folder/'methods'/name/f'{config.part}-{scene.name}-{seed}'
         if (own/'piece.json').is_file() and (own/'drawn.safetensors').is_file():
             piece = read_json(own/'piece.json')
