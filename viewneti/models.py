@@ -453,7 +453,7 @@ def encode_waiting(self: ViewNeTI,
 ):  # S tensors [B, L, 2, T, D]
     "The conditioning of every view, step by step, where learned objects may wait."
     late = timesteps <= (math.inf if object_from is None else object_from)
-    parts = [([self.object_waits(p, object_from) for p in prompts], ~late), (prompts, late)]
+    parts = [([self.object_waits(p, None) for p in prompts], ~late), (prompts, late)]
     return chain.from_iterable(self.encode_steps(said, timesteps[when], cameras, **options)
                                for said, when in parts if when.any())
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
 from .configuration import BenchmarkConfig
 from .methods import METHODS, PHRASES, Task
 from ..cameras import METERS, Camera, measure_camera, spherical, view_angle
-from ..core import InputError, digest, file_digest, read_json, write_json, write_whole
+from ..core import InputError, digest, file_digest, read_json, read_tensors, write_json, write_whole
 from ..intervals import resample
 from ..models import own_size
 from ..scenes import Scene, load_scene, true_pictures
@@ -144,14 +144,16 @@ def score_piece(
     meter: str,     # a name in `METERS`
 ) -> list:          # of dicts as from `score_drawn`, with the kind of camera and the seed
     "The rows of a piece by a meter, read once and kept."
-    file = folder/f"rows-{re.sub(r'[^A-Za-z0-9]+', '-', meter)}.json"
-    if not file.is_file():
-        drawn = load_file(folder/'drawn.safetensors')
+    file, drawing = folder/f"rows-{re.sub(r'[^A-Za-z0-9]+', '-', meter)}.json", folder/'drawn.safetensors'
+    about = dict(meter=meter, drawn=file_digest(drawing)[:16])
+    kept = read_json(file) if file.is_file() else {}
+    if any(kept.get(k) != v for k, v in about.items()):
+        drawn = read_tensors(drawing)[1]
         rows = [dict(kind=kind, drawing=seed, **row) for kind, cameras in asked_cameras(scene, plan).items()
                 for j, seed in enumerate(plan.drawings)
                 for row in score_drawn(drawn[kind][:, j].float()/255, scene, cameras, meter)]
-        write_json(file, dict(meter=meter, rows=rows))
-    return read_json(file)['rows']
+        write_json(file, kept := about | dict(rows=rows))
+    return kept['rows']
 
 # %% ../../nbs/benchmark/02_scores.ipynb #8a85f36d
 def write_rows(
