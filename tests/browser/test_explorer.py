@@ -374,5 +374,5 @@ def test_command(visit, tmp_path):
         assert not wrong
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(120)
+        process.wait(30)
     assert process.returncode in (0, 130), (tmp_path/"log").read_text()
