@@ -6,7 +6,7 @@
 __all__ = ['Mappers', 'ViewNeTI', 'starting_noise', 'Sampling', 'read_concepts']
 
 # %% ../nbs/06_models.ipynb #f5efd366
-import math, re, warnings
+import re, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -266,12 +266,13 @@ def raw_cameras(self: ViewNeTI,
 
 # %% ../nbs/06_models.ipynb #1c12a0c7
 def broadcast_count(
+    rows: int|None = None,  # B, where something else says it
     **counts,  # how many there are of each thing
 ) -> int:  # B
     "The number of rows that things given once or B times make together; raises `InputError` if they do not agree."
-    B = max(counts.values())
+    B = max(counts.values()) if rows is None else rows
     for what, n in counts.items():
-        if n not in (1, B): raise InputError(f'{what}: found {n}, expected 1 or {B}')
+        if n not in (1, B): raise InputError(f'{what}: found {n}, expected 1' + f' or {B}'*(B > 1))
     return B
 
 # %% ../nbs/06_models.ipynb #94965ba5
@@ -432,15 +433,20 @@ def viewless_prompt(self: ViewNeTI,
 
 # %% ../nbs/06_models.ipynb #732c410f
 @patch
-def object_waits(self: ViewNeTI,
+def without_objects(self: ViewNeTI,
+    prompt: str,  # words and placeholders
+) -> str:
+    "The prompt without its learned objects."
+    return self.without(prompt, [token for token in self.mappers if token != self.view_token])
+
+@patch
+def check_object_from(self: ViewNeTI,
     prompt: str,  # words and placeholders
     object_from: int|None,  # highest timestep at which learned objects are in the prompt; None: at all
-) -> str:  # the prompt above that timestep
-    "The prompt without its learned objects; raises `InputError` if one shall wait that is not there."
-    bare = self.without(prompt, [token for token in self.mappers if token != self.view_token])
-    if object_from is not None and bare == prompt:
+):
+    "Raise `InputError` if an object shall wait that is not in the prompt."
+    if object_from is not None and self.without_objects(prompt) == prompt:
         raise InputError(f'object_from: found {object_from}, expected none, for {quoted(prompt)} has no learned object')
-    return bare
 
 # %% ../nbs/06_models.ipynb #b0b471bf
 @patch
@@ -452,8 +458,9 @@ def encode_waiting(self: ViewNeTI,
     **options,  # of `encode_steps`
 ):  # S tensors [B, L, 2, T, D]
     "The conditioning of every view, step by step, where learned objects may wait."
-    late = timesteps <= (math.inf if object_from is None else object_from)
-    parts = [([self.object_waits(p, None) for p in prompts], ~late), (prompts, late)]
+    if object_from is None: return self.encode_steps(prompts, timesteps, cameras, **options)
+    late = timesteps <= object_from
+    parts = [([self.without_objects(p) for p in prompts], ~late), (prompts, late)]
     return chain.from_iterable(self.encode_steps(said, timesteps[when], cameras, **options)
                                for said, when in parts if when.any())
 
@@ -574,7 +581,7 @@ def generate(self: ViewNeTI,
     if negative and self.backbone.distilled:
         raise InputError(f'negative: found {quoted(negative)}, expected none, for this model takes no negative prompt')
     bare = self.viewless_prompt(prompt, guidance, view_guidance, without_view)
-    self.object_waits(prompt, object_from)
+    self.check_object_from(prompt, object_from)
     if size is None and self.shape: size = own_size(self, self.shape)
     cameras, shape = self.raw_cameras(cameras), self.latent_shape(size)
     V, S = 1 if cameras is None else len(cameras), len(seeds)

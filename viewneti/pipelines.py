@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerBase
 from .backbones import (CLASSES, DEFAULT_MODEL, NETWORKS, Backbone, StableDiffusion, backbone_class,
                                 check_choices, check_parts, check_scheduler, fetch_model, load_parts, quiet_loading,
                                 saved_choices)
-from .core import InputError, in_short, quoted, read_json
+from .core import InputError, in_short, quoted
 from .injection import install_layer_attention
 from .models import Mappers, ViewNeTI, broadcast_count, evaluating, pipeline_class
 
@@ -192,15 +192,15 @@ def __call__(self: ViewNeTIPipeline,
 ) -> StableDiffusionPipelineOutput:  # with N `images`
     "Pictures for prompts and cameras; raises `InputError` before any work for what cannot be done."
     self.check_call(num_inference_steps, num_images_per_prompt, output_type, callback_on_step_end_tensor_inputs)
-    prompts, negative = ([x] if isinstance(x, str) else list(x or []) for x in (prompt, negative_prompt))
+    prompts, negative, said = ([x] if isinstance(x, str) else list(x or [])
+                               for x in (prompt, negative_prompt, prompt_without_view))
     model, device = self.model, self._execution_device
     check_scheduler(self.scheduler, kind=type(model.scheduler))
     cameras, (_, h, w), factor = model.raw_cameras(cameras), model.latent_shape(), model.backbone.vae_scale_factor
     shape = model.latent_shape((width or w*factor, height or h*factor))
     B = broadcast_count(prompt=len(prompts), cameras=1 if cameras is None else len(cameras))
-    said = prompt_without_view if isinstance(prompt_without_view, (list, tuple)) else [prompt_without_view]
-    for name, x in (('negative_prompt', negative or ['']), ('prompt_without_view', said)):
-        if len(x) not in (1, B): raise InputError(f'{name}: found {len(x)}, expected 1' + f' or {B}'*(B > 1))
+    said = said or [None]
+    broadcast_count(B, negative_prompt=len(negative) or 1, prompt_without_view=len(said))
     if any(negative) and self.frozen.distilled:
         raise InputError(f'negative_prompt: found {quoted(negative_prompt)}, expected none, for this model takes no '
                          'negative prompt')
@@ -209,7 +209,7 @@ def __call__(self: ViewNeTIPipeline,
     bare = [model.viewless_prompt(prompts[i % len(prompts)], self._guidance_scale, view_guidance_scale,
                                   said[i % len(said)]) for i in range(max(len(prompts), len(said)))]
     bare = None if None in bare else bare
-    for text in prompts: model.object_waits(text, object_from)
+    for text in prompts: model.check_object_from(text, object_from)
     self._interrupt = False
     model.backbone.set_timesteps(self.scheduler, num_inference_steps, shape, device=device)
     timesteps, self._num_timesteps = self.scheduler.timesteps, len(self.scheduler.timesteps)

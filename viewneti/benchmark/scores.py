@@ -20,7 +20,7 @@ from .methods import METHODS, PHRASES, Task
 from ..cameras import METERS, Camera, measure_camera, spherical, view_angle
 from ..core import InputError, digest, file_digest, read_json, read_tensors, write_json, write_whole
 from ..intervals import resample
-from ..models import own_size
+from ..metrics import to_bytes
 from ..scenes import Scene, load_scene, true_pictures
 
 # %% ../../nbs/benchmark/02_scores.ipynb #306c3e3f
@@ -126,7 +126,7 @@ def run_piece(
     began, file = time.perf_counter(), task.folder/'drawn.safetensors'
     draw = METHODS[name](task)
     learned, asked = time.perf_counter()-began, asked_cameras(task.scene, plan)
-    drawn = {kind: (draw(cameras, plan.drawings)*255).round().byte().contiguous() for kind, cameras in asked.items()}
+    drawn = {kind: to_bytes(draw(cameras, plan.drawings)).contiguous() for kind, cameras in asked.items()}
     with write_whole(file) as part: save_file(drawn, part)      # of each kind [V, S, 3, H, W]
     folder = getattr(draw, 'folder', None)
     weights = sorted((folder/'checkpoints').rglob('*.safetensors')) if folder else []
