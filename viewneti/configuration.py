@@ -33,21 +33,29 @@ Decay = Annotated[float, Interval(ge=0, le=1e6)]
 Beta = Annotated[float, Interval(ge=0, lt=1)]
 
 # %% ../nbs/07_training_configuration.ipynb #b1310967
-#: Name -> values in place of the defaults of `FitConfig`; 'best': for the embedded world, from its view mapper
-PRESETS = dict(paper={}, best=dict(steps=200, batch=9, accumulation=1, lr=3e-4, schedule='cosine', normalize=False))
+#: Name -> mode -> values in place of the defaults of `FitConfig`; 'best': for the embedded world
+PRESETS = dict(paper={}, best={
+    'object': dict(steps=200, batch=9, accumulation=1, lr=3e-4, schedule='cosine', normalize=False),
+    'frozen': dict(steps=200, batch=9, accumulation=1, lr=3e-4, schedule='cosine', normalize=False),
+    'transfer': dict(steps=200, batch=9, accumulation=1, schedule='cosine'),
+    'scene': dict(steps=1000, batch=9, accumulation=1, encoding='spherical'),
+    'scenes': dict(steps=5000, batch=9, accumulation=1, schedule='cosine', normalize=False, encoding='spherical')})
+
 
 # %% ../nbs/07_training_configuration.ipynb #dc5e8343
 def with_presets(
-    cls,  # a dataclass with a field `preset`
+    cls,  # a dataclass with the fields `preset` and `mode`
 ):        # the same
     "Let the preset that is named stand in place of the defaults."
     plain, names = cls.__init__, [f.name for f in fields(cls)]
     @wraps(plain)
     def init(self, *args, **given):
-        usual = {k: v for k, v in PRESETS.get(given.get('preset'), {}).items() if k in names[len(args):]}
-        plain(self, *args, **usual | given)
+        asked = dict(zip(names, args)) | given
+        usual = PRESETS.get(asked.get('preset'), {}).get(asked.get('mode', cls.mode), {})
+        plain(self, *args, **{k: v for k, v in usual.items() if k in names[len(args):]} | given)
     cls.__init__ = init
     return cls
+
 
 # %% ../nbs/07_training_configuration.ipynb #a5a556b6
 @with_presets
@@ -64,7 +72,7 @@ class FitConfig:
     split: str = ''                     # training views: the name of a split of the scene; none: the data set's own
                                         # ('given'), or else 6; mode 'object' takes all
     preset: Preset = 'paper'            # options that are not given: 'paper', the defaults shown here, or 'best', those
-                                        # that were best on the embedded world
+                                        # that were best on the embedded world in this mode
     steps: Count = 3000                 # optimizer steps
     batch: Batch = 3                    # pictures a batch
     accumulation: Count = 3             # batches a step

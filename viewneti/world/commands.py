@@ -152,7 +152,7 @@ class DemoOptions:
     folder: str = 'runs/demo'   # where everything goes
     scenes: int = 1             # how many; with more than one, each has a folder of its own
     seed: int = 1               # of the scenes and of training; the example learned on the scenes of seed 0
-    steps: int = 200            # of learning, in each part
+    steps: Optional[int] = None  # of learning, in each part; none: 200, or 1,000 without a view mapper of other scenes
     view_mapper: str = 'example'  # that of the example, or a run of many scenes; 'none': six pictures alone, from nothing
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     sampling_steps: int = 20    # of the sampler
@@ -177,11 +177,11 @@ def demo_config(
     "How the demo learns a scene."
     from viewneti.experiment import FitConfig
     one, alone = part == 'one_picture', options.view_mapper == 'none'
-    own = (dict(encoding='spherical', schedule='constant', lr=1e-3) if alone else
-           dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper))
+    own = {} if alone else dict(mode='frozen' if one else 'transfer', view_mapper=options.view_mapper)
+    if options.steps is not None: own |= dict(steps=options.steps)
     if noun: own |= dict(prompt=f'<view>. A photo of a {noun} <object>', object_from=options.object_from)
     return FitConfig(scene=str(scan), folder=str(folder), model=options.model, split='1' if one else '6', preset='best',
-                     steps=options.steps, seed=options.seed, save_every=100, guidance=options.guidance,
+                     seed=options.seed, save_every=100, guidance=options.guidance,
                      view_guidance=options.view_guidance, **own)
 
 def demo_parts(
