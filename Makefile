@@ -7,7 +7,7 @@ REQUIREMENTS := settings.ini setup.py constraints.txt
 INSTALL = $(BIN)/pip install --quiet --quiet --disable-pip-version-check $(if $(LATEST),,--constraint constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo explore test test-slow test-browser step docs clean
+.PHONY: help install install-dev demo explore test test-slow test-browser findings step docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-slow: install-dev  ## The same, with the cells marked slow and the slow tes
 
 test-browser: install-dev  ## The site and the explorer in a real browser (Chromium or Chrome)
 	$(BIN)/python -m pytest -q tests/browser
+
+findings: install-dev  ## Execute a page of findings again, PAGE=one_scene; what is in runs/ is not learned again
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=-1 nbs/findings/$(or $(PAGE),one_scene).ipynb
 
 step: install-dev  ## Bring notebooks, package and README in step: run before each commit
 	$(BIN)/nbdev_clean

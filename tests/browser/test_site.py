@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE, SHOTS = ROOT/"_docs", ROOT/"runs"/"browser"
-PAGES = ["index.html", "03_mappers.html", "world/00_toys.html", "findings/three_scenes.html", "tutorials/original.html",
+PAGES = ["index.html", "03_mappers.html", "world/00_toys.html", "findings/one_scene.html", "tutorials/original.html",
          "api/cameras.html", "CHANGELOG.html"]
 NAMES = "chromium", "chromium-browser", "google-chrome"
 PARTS = ["Tutorials", "Findings", "Reference", "Changelog"]
