@@ -39,3 +39,7 @@ _all_ = [
     'FitConfig', 'Run', 'fit', 'evaluate', 'summarize', 'manifold_figures', 'study', 'explore', 'static_explorer', 'export_world',
     'measure_camera', 'example_run', 'load_original'
 ]
+
+# %% ../nbs/13_front_door.ipynb #9f044ed3
+import logging as _logging
+_logging.getLogger('bitsandbytes.backends.cpu.ops').setLevel(_logging.ERROR)
