@@ -1,4 +1,4 @@
-"""Pages of findings, executed small: three steps on two scenes. A minute or more each: VIEWNETI_SLOW=1 (make test-slow)."""
+"""Pages of findings, executed small: three steps on a few scenes. A minute or more each: VIEWNETI_SLOW=1 (make test-slow)."""
 import csv
 import json
 import os
