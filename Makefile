@@ -49,8 +49,10 @@ test-slow: install-dev  ## The same, with the cells marked slow and the slow tes
 test-browser: install-dev  ## The site and the explorer in a real browser (Chromium or Chrome)
 	$(BIN)/python -m pytest -q tests/browser
 
+findings: PAGE ?= one_scene
 findings: install-dev  ## Execute a page of findings again, PAGE=one_scene; what is in runs/ is not learned again
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=-1 nbs/findings/$(or $(PAGE),one_scene).ipynb
+	@test -f nbs/findings/$(PAGE).ipynb || { echo "PAGE: found '$(PAGE)', expected one of $(basename $(notdir $(wildcard nbs/findings/*.ipynb)))"; exit 2; }
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=-1 nbs/findings/$(PAGE).ipynb
 
 step: install-dev  ## Bring notebooks, package and README in step: run before each commit
 	$(BIN)/nbdev_clean

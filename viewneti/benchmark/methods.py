@@ -19,7 +19,6 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..cameras import Encoding, make_encoding, view_angle
-from ..configuration import PRESETS
 from ..core import InputError, Registry
 from ..mappers import MAPPERS, MapperOutput
 from ..experiment import MODES
@@ -223,9 +222,9 @@ def transferred_mapper(task: Task):
 @METHODS.register('best')
 def best_settings(task: Task):
     "A view mapper of other scenes, which learns on, with a noun in the prompt and an object's word that waits."
-    noun, how = task.scene.info.get('toy', {}).get('category'), {k: v for k, v in PRESETS['best']['transfer'].items() if k != 'steps'}
-    if noun: how |= dict(prompt=f'<view>. A photo of a {noun} <object>', object_from=900)
-    run = run_of(task, 'best', mode='transfer', view_mapper=known_mapper(task), encoding=None, **how)
+    noun = task.scene.info.get('toy', {}).get('category')
+    how = dict(prompt=f'<view>. A photo of a {noun} <object>', object_from=900) if noun else {}
+    run = run_of(task, 'best', preset='best', mode='transfer', view_mapper=known_mapper(task), encoding=None, **how)
     return by_camera(task, run, run.load_model(), object_from=run.config.object_from)
 
 # %% ../../nbs/benchmark/01_methods.ipynb #c84424be

@@ -152,7 +152,7 @@ class DemoOptions:
     folder: str = 'runs/demo'   # where everything goes
     scenes: int = 1             # how many; with more than one, each has a folder of its own
     seed: int = 1               # of the scenes and of training; the example learned on the scenes of seed 0
-    steps: Optional[int] = None  # of learning, in each part; none: 200, or 1,000 without a view mapper of other scenes
+    steps: Optional[int] = None  # of learning, in each part; none: as many as the preset `best` has
     view_mapper: str = 'example'  # that of the example, or a run of many scenes; 'none': six pictures alone, from nothing
     seeds: list[int] = field(default_factory=lambda: [0])  # one picture of each view for each seed
     sampling_steps: int = 20    # of the sampler
