@@ -19,6 +19,8 @@ class PretrainConfig:
     size: int = 64                 # pictures are size x size pixels
     view_fraction: float = .3      # captions that say something about the view
     kept_view_words: float = 1.    # of those, the fraction that the model reads whole; from the others the view is cut
+    categories: list[str] = field(default_factory=list)  # of toys that are drawn; []: all of them
+    noise_from: int = 0            # lowest timestep that is learned from: up to 999, which is pure noise
     pool: int = 16000              # pictures held in memory
     renewed: float = .05           # new pictures drawn for each that is learned from; the oldest make room
     chunk: int = 0                 # pictures of one category drawn at once; 0: 16 on a processor, 256 on a GPU

@@ -117,6 +117,8 @@ def check_config(
         if getattr(config, name) % n: refuse(name, f'a number that {n} processes can share evenly')
     for name in ('kept_view_words', 'view_fraction', 'renewed', 'toy_weight', 'decay'):
         if not 0 <= getattr(config, name) <= 1: refuse(name, 'a fraction from 0 to 1')
+    if not 0 <= config.noise_from < 1000: refuse('noise_from', 'a timestep from 0 to 999')
+    if set(config.categories) - set(CATEGORIES): refuse('categories', f"some of {', '.join(CATEGORIES)}")
     if config.heads and len(config.heads) != len(config.channels):
         refuse('heads', f'as many numbers as channels ({config.channels})')
     coarsest = 2**(len(config.vae_channels)-1)
@@ -159,7 +161,7 @@ def draw_chunk(
     number: int,             # of the chunk
 ):                           # toys of one category, cameras, lists of four captions: `config.chunk` of each
     "Random toys at random cameras, floor and sun turned at random, with captions; categories in turn."
-    rng, names = random.Random(f'{config.seed}/{number}'), tuple(CATEGORIES)
+    rng, names = random.Random(f'{config.seed}/{number}'), config.categories or tuple(CATEGORIES)
     toys = [turned(rng, random_toy(rng, names[number % len(names)])) for _ in range(config.chunk)]
     cameras = [random_camera(rng, (config.size, config.size)) for _ in toys]
     return toys, cameras, [[caption(t, c, rng, config.view_fraction) for _ in range(4)] for t, c in zip(toys, cameras)]
@@ -702,10 +704,12 @@ def stratified_timesteps(
     n: int,
     timesteps: int,              # of the schedule
     generator: torch.Generator,
+    first: int = 0,              # the lowest that is drawn
 ) -> torch.Tensor:               # [n] int64
     "Random timesteps, one from each of `n` equal parts of the schedule: so a batch has all noise levels."
     device = generator.device
-    return ((torch.arange(n, device=device)+torch.rand(n, generator=generator, device=device))/n*timesteps).long()
+    part = (torch.arange(n, device=device)+torch.rand(n, generator=generator, device=device))/n
+    return (first+part*(timesteps-first)).long()
 
 def denoiser_loss(
     text, net, scheduler,
@@ -790,7 +794,7 @@ def train_denoiser(
         dropped = torch.rand(B, 1, generator=g, device=device) < config.caption_dropout
         words, noise = torch.where(dropped, empty, held['ids'][at,
                                                                which]), torch.randn(z.shape, generator=g, device=device)
-        t = stratified_timesteps(B, scheduler.config.num_train_timesteps, g)
+        t = stratified_timesteps(B, scheduler.config.num_train_timesteps, g, config.noise_from)
         return z[rows].contiguous(memory_format=torch.channels_last), words[rows], noise[rows], t[rows]
     def loss_of(*drawn):
         with torch.autocast(device, torch.bfloat16, enabled=config.half), attention():
