@@ -19,6 +19,8 @@ class PretrainConfig:
     size: int = 64                 # pictures are size x size pixels
     view_fraction: float = .3      # captions that say something about the view
     kept_view_words: float = 1.    # of those, the fraction that the model reads whole; from the others the view is cut
+    plain: bool = False            # captions of the plainest kind, all of which begin with the side, instead of loose
+                                   # ones
     categories: list[str] = field(default_factory=list)  # of toys that are drawn; []: all of them
     noise_from: int = 0            # lowest timestep that is learned from: up to 999, which is pure noise
     pool: int = 16000              # pictures held in memory
@@ -50,6 +52,7 @@ class PretrainConfig:
     batch: int = 0                 # 0: 32 on a processor, 512 on a GPU
     lr: float = 1.5e-3             # of AdamW
     matrix_lr: float = 4e-3        # of Muon, for the denoiser's matrices; 0: no Muon
+    warmup: int = 200              # first steps, in which the learning rate rises
     decay: float = .3              # last part of the time, in which the learning rate falls to zero
     ema: float = .999              # decay of the average of the weights that is kept
     caption_dropout: float = .1    # captions replaced by the empty one, for guidance

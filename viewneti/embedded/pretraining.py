@@ -34,7 +34,7 @@ from .configuration import PretrainConfig
 from .transformer import (NETWORK, PARTS, build_transformer, draw_with, make_t5_tokenizer,
                                            predict_v)
 from .world import (CATEGORIES, FLOORS, OBJECT_COLORS, OPENINGS, PLACES, Shots, VIEW_PHRASES,
-                                     caption, random_camera, random_toy, render, shoot, turned)
+                                     caption, plain_caption, random_camera, random_toy, render, shoot, turned)
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #26f98e56
 #: What a model takes from the model whose autoencoder it has, or that it learns on from
@@ -117,6 +117,7 @@ def check_config(
         if getattr(config, name) % n: refuse(name, f'a number that {n} processes can share evenly')
     for name in ('kept_view_words', 'view_fraction', 'renewed', 'toy_weight', 'decay'):
         if not 0 <= getattr(config, name) <= 1: refuse(name, 'a fraction from 0 to 1')
+    if config.warmup < 1: refuse('warmup', 'at least one step')
     if not 0 <= config.noise_from < 1000: refuse('noise_from', 'a timestep from 0 to 999')
     if set(config.categories) - set(CATEGORIES): refuse('categories', f"some of {', '.join(CATEGORIES)}")
     if config.heads and len(config.heads) != len(config.channels):
@@ -164,7 +165,8 @@ def draw_chunk(
     rng, names = random.Random(f'{config.seed}/{number}'), config.categories or tuple(CATEGORIES)
     toys = [turned(rng, random_toy(rng, names[number % len(names)])) for _ in range(config.chunk)]
     cameras = [random_camera(rng, (config.size, config.size)) for _ in toys]
-    return toys, cameras, [[caption(t, c, rng, config.view_fraction) for _ in range(4)] for t, c in zip(toys, cameras)]
+    say = plain_caption if config.plain else functools.partial(caption, view_fraction=config.view_fraction)
+    return toys, cameras, [[say(t, c, rng) for _ in range(4)] for t, c in zip(toys, cameras)]
 
 # %% ../../nbs/embedded/01_pretraining.ipynb #f91df0d6
 class Chunks(Dataset):
@@ -520,7 +522,7 @@ def run_stage(
     bar = tqdm(desc=name, initial=step, total=None if length.seconds else length.steps,
                disable=not state.is_main_process)
     while done < 1:
-        set_rate(optimizer, learning_rate(step, done, config.decay))
+        set_rate(optimizer, learning_rate(step, done, config.decay, config.warmup))
         try: loss = steps(draw(step, done), step % look_every == 0)
         except FloatingPointError as e:
             raise FloatingPointError(f'{name}, step {step}: {e}; the last good state is {file}') from None
@@ -874,8 +876,8 @@ A small text-to-image diffusion model of the usual parts ({parts},
 v-prediction), for pictures of {config[size]}x{config[size]} pixels. It learned from drawn pictures and their captions.
 It was never told a camera; {view_words:.3g}% of its captions hold loose words about the view.
 
-| stage | steps | batch | samples | seconds | last loss | hardware |
-|---|---|---|---|---|---|---|
+| stage | learned from | steps | batch | samples | seconds | last loss | hardware |
+|---|---|---|---|---|---|---|---|
 {stages}
 
 Each row of the denoiser learned on from the one before. Autoencoder on {held_out_pictures} pictures that it was not
@@ -913,6 +915,18 @@ def autoencoder_history(
     return [{k: v for k, v in c.items() if not k.startswith('denoiser')}
             for c in card_history(card['autoencoder_from'])]
 
+def learned_from(
+    config: dict,   # of a card
+    stage: str,     # 'autoencoder' or 'denoiser'
+) -> str:
+    "What a stage drew of the world, in words."
+    what = [', '.join(config.get('categories') or ['all categories'])]
+    if stage == 'autoencoder': return what[0]
+    told = 100*config['kept_view_words']*(1 if config.get('plain') else config['view_fraction'])
+    what += [f"{told:.3g}% of captions with {'plain ' if config.get('plain') else ''}words for the view"]
+    if first := config.get('noise_from', 0): what += [f'timesteps from {first}']
+    return '; '.join(what)
+
 def stage_rows(
     card: dict,
 ) -> str:         # rows of a markdown table
@@ -923,7 +937,8 @@ def stage_rows(
         for stage, batch in (('autoencoder', 'vae_batch'), ('denoiser', 'batch')):
             if f'{stage}_steps' not in c: continue
             n, b = c[f'{stage}_steps'], c['config'][batch]
-            rows.append(f"| {stage} | {n:,} | {b} | {n*b:,} | {c[f'{stage}_seconds']:,} | {c[f'{stage}_loss']} | "
+            rows.append(f"| {stage} | {learned_from(c['config'], stage)} | {n:,} | {b} | {n*b:,} | "
+                        f"{c[f'{stage}_seconds']:,} | {c[f'{stage}_loss']} | "
                         f"{c['device']}, {c['cores']} cores, {c['processor']}, torch {c['torch']} |")
     return '\n'.join(rows)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['draw', 'score_words', 'frechet_ratio', 'edge_strength', 'fit_render', 'score_phrases', 'nearest_phrases',
-           'words_baseline', 'score_model']
+           'words_baseline', 'phrase_gain', 'score_model']
 
 # %% ../../nbs/embedded/03_scores.ipynb #d5823fab
 import copy, math, random, time
@@ -23,10 +23,10 @@ from ..cameras import spherical, view_angle
 from ..core import InputError, PALETTE, STYLE, read_json, write_json
 from .meter import (NAMES, held_out, load_judge, load_meter, posed, read, read_words, smooth,
                                      through)
-from .pretraining import autoencoder_psnr, draw_held_out, write_card
+from .pretraining import autoencoder_psnr, denoiser_loss, draw_held_out, write_card
 from .transformer import draw_with
 from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig,
-                                     random_toy, render)
+                                     random_camera, random_toy, render, turned)
 
 # %% ../../nbs/embedded/03_scores.ipynb #9ff8c4d1
 @torch.no_grad()
@@ -241,6 +241,39 @@ def words_baseline(
         apart = view_angle(camera, drawn, LOOK_AT) if said['recognised'][i] > .5 else None
         rows.append(dict(toy=toy, camera=camera, error=apart))
     return rows
+
+# %% ../../nbs/embedded/03_scores.ipynb #3d329692
+def true_and_opposite(
+    toys: list,
+    cameras: list,   # one for each toy
+) -> tuple:          # two lists of captions
+    "Captions with the side from which each toy is seen, and with the side opposite."
+    around = [spherical(c, LOOK_AT)[0]-t.facing for t, c in zip(toys, cameras)]
+    side = lambda azimuth: nearest_phrases(azimuth, 0).split(', ')[0]
+    return tuple([f'{side(a+turn)}. {caption(t)}' for t, a in zip(toys, around)] for turn in (0, 180))
+
+# %% ../../nbs/embedded/03_scores.ipynb #2d3e2197
+@torch.no_grad()
+def phrase_gain(
+    pipe: DiffusionPipeline,  # the model
+    each: int = 16,       # pictures of each category
+    timestep: int = 800,  # of the noise; 999 is noise alone
+    seed: int = 4000,     # of toys, cameras and noise
+) -> dict:                # category -> mean squared error of v told the opposite side, less that told the true one
+    "How much better a model predicts v when it is told the side from which the object is seen."
+    parts = pipe.text_encoder, getattr(pipe, 'unet', None) or pipe.transformer, pipe.scheduler
+    rng, gains = random.Random(f'gain/{seed}'), {}
+    for category in tqdm(CATEGORIES, desc='gain of phrases'):
+        toys = [turned(rng, random_toy(rng, category)) for _ in range(each)]
+        cameras = [random_camera(rng) for _ in toys]
+        z = pipe.vae.encode(render(toys, cameras)[0].to(pipe.device)*2-1).latent_dist.mode()
+        z, t = z*pipe.vae.config.scaling_factor, torch.full((each,), timestep, device=z.device)
+        noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(rng.randrange(2**31))).to(z)
+        ids = [pipe.tokenizer(captions, padding='max_length', truncation=True, return_tensors='pt').input_ids
+               for captions in true_and_opposite(toys, cameras)]
+        true, opposite = (denoiser_loss(*parts, z, i.to(z.device), noise, t).item() for i in ids)
+        gains[category] = opposite-true
+    return gains
 
 # %% ../../nbs/embedded/03_scores.ipynb #646aa761
 #: Goals: name -> (what, goal, unit, 'at least', 'at most' or 'between')

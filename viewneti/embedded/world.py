@@ -639,6 +639,20 @@ def caption(
     view = view_words(toy, camera, rng)
     return f"{view}. {sentence}" if rng.random() < .6 else f"{sentence}, {view}"
 
+# %% ../../nbs/embedded/00_world.ipynb #72dfb11c
+#: The plainest phrases for a side, one for each eighth of the circle, from the front on
+SIDES = ('seen from the front', 'from the front left', 'side view from the left', 'from the back left',
+         'seen from behind', 'from the back right', 'side view from the right', 'from the front right')
+
+def plain_caption(
+    toy: Toy,            # what is described
+    camera: Camera,      # where it is seen from
+    rng: random.Random,  # source of chance: near a border either phrase is said
+) -> str:
+    "The side from which a toy is seen, and the plainest sentence about it."
+    azimuth = spherical(camera, LOOK_AT)[0]-toy.facing
+    return f"{SIDES[round(rng.gauss(azimuth, 12)/45) % len(SIDES)]}. {caption(toy)}"
+
 # %% ../../nbs/embedded/00_world.ipynb #08a54a13
 def random_camera(
     rng: random.Random,    # source of the draws
