@@ -32,3 +32,24 @@ def test_a_page_runs_small_and_leaves_the_measured_one_alone(name, tmp_path):
     place = tmp_path/"runs"/f"{name.replace('_', '-')}-small"
     assert json.loads((place/f"{name}.json").read_text())["each"] and (place/f"{name}.csv").is_file()
     assert (FINDINGS/f"{name}.json").read_bytes() == before
+
+
+@slow
+def test_the_page_on_dtu_is_rehearsed_on_a_stand_in(tmp_path):
+    given = dict(place=str(tmp_path/"runs"), scans=[30], counts=[3], few=[1])
+    papermill.execute_notebook(str(FINDINGS/"dtu.ipynb"), str(tmp_path/"dtu.ipynb"), given, cwd=str(tmp_path), progress_bar=False)
+    with open(tmp_path/"runs"/"dtu.csv", newline="") as file: rows = list(csv.DictReader(file))
+    assert len(rows) == 2*4 and {row["scan"] for row in rows} == {"30"}
+    of = {(row["finding"], row["way"]): float(row["PSNR"]) for row in rows}
+    assert of["one scene", "view token"] < of["one scene", "nearest picture"] < of["one scene", "autoencoder"]
+
+
+@pytest.mark.parametrize("given, said", [
+    (dict(data="nowhere", scans=[30]), "nowhere: expected scans [30], found none of [30]"),
+    (dict(steps=dict(scene=1)), "steps: expected a number for each of scene, scenes and frozen, found none for frozen, scenes"),
+    (dict(counts="3"), "counts")])
+def test_the_page_on_dtu_refuses_before_it_learns(tmp_path, given, said):
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        papermill.execute_notebook(str(FINDINGS/"dtu.ipynb"), str(tmp_path/"dtu.ipynb"), given | dict(place=str(tmp_path/"runs")),
+                                   cwd=str(tmp_path), progress_bar=False)
+    assert said in error.value.evalue and not (tmp_path/"runs").exists()

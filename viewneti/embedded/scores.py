@@ -25,7 +25,7 @@ from .meter import (NAMES, held_out, load_judge, load_meter, posed, read, read_w
                                      through)
 from .pretraining import autoencoder_psnr, denoiser_loss, draw_held_out, write_card
 from .transformer import draw_with
-from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig,
+from .world import (CATEGORIES, LOOK_AT, SIDES, VIEW_PHRASES, aptness, caption, orbit_rig,
                                      random_camera, random_toy, render, turned)
 
 # %% ../../nbs/embedded/03_scores.ipynb #9ff8c4d1
@@ -243,23 +243,24 @@ def words_baseline(
     return rows
 
 # %% ../../nbs/embedded/03_scores.ipynb #3d329692
-def true_and_opposite(
+def told_sides(
     toys: list,
-    cameras: list,   # one for each toy
-) -> tuple:          # two lists of captions
-    "Captions with the side from which each toy is seen, and with the side opposite."
-    around = [spherical(c, LOOK_AT)[0]-t.facing for t, c in zip(toys, cameras)]
-    side = lambda azimuth: nearest_phrases(azimuth, 0).split(', ')[0]
-    return tuple([f'{side(a+turn)}. {caption(t)}' for t, a in zip(toys, around)] for turn in (0, 180))
+    cameras: list,      # one for each toy
+    turn: float = 0.,   # degrees by which what is told is off
+) -> list:              # of captions
+    "Plain captions with the side from which each toy is seen, or with another one."
+    around = [spherical(c, LOOK_AT)[0]-t.facing+turn for t, c in zip(toys, cameras)]
+    return [f'{SIDES[round(a/45) % len(SIDES)]}. {caption(t)}' for t, a in zip(toys, around)]
 
 # %% ../../nbs/embedded/03_scores.ipynb #2d3e2197
 @torch.no_grad()
 def phrase_gain(
     pipe: DiffusionPipeline,  # the model
+    turn: float = 180.,   # degrees by which the wrong side is off
     each: int = 16,       # pictures of each category
     timestep: int = 800,  # of the noise; 999 is noise alone
     seed: int = 4000,     # of toys, cameras and noise
-) -> dict:                # category -> mean squared error of v told the opposite side, less that told the true one
+) -> dict:                # category -> mean squared error of v told the wrong side, less that told the true one
     "How much better a model predicts v when it is told the side from which the object is seen."
     parts = pipe.text_encoder, getattr(pipe, 'unet', None) or pipe.transformer, pipe.scheduler
     rng, gains = random.Random(f'gain/{seed}'), {}
@@ -269,10 +270,10 @@ def phrase_gain(
         z = pipe.vae.encode(render(toys, cameras)[0].to(pipe.device)*2-1).latent_dist.mode()
         z, t = z*pipe.vae.config.scaling_factor, torch.full((each,), timestep, device=z.device)
         noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(rng.randrange(2**31))).to(z)
-        ids = [pipe.tokenizer(captions, padding='max_length', truncation=True, return_tensors='pt').input_ids
-               for captions in true_and_opposite(toys, cameras)]
-        true, opposite = (denoiser_loss(*parts, z, i.to(z.device), noise, t).item() for i in ids)
-        gains[category] = opposite-true
+        ids = [pipe.tokenizer(told_sides(toys, cameras, off), padding='max_length', truncation=True,
+                              return_tensors='pt').input_ids for off in (turn, 0.)]
+        wrong, true = (denoiser_loss(*parts, z, i.to(z.device), noise, t).item() for i in ids)
+        gains[category] = wrong-true
     return gains
 
 # %% ../../nbs/embedded/03_scores.ipynb #646aa761
