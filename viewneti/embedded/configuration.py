@@ -93,6 +93,7 @@ class MeterConfig:
     chunk: int = 16             # pictures of one category drawn at once
     calibration: int = 1000     # pictures of each kind on which the intervals are fitted
     view_fraction: float = .3   # as in the model's training: chance is used up by captions too
+    warmup: int = 200           # first steps, in which the learning rate rises
     decay: float = .5           # last part of the steps, in which the learning rate falls to zero
     ema: float = .995
     save_every: int = 200

@@ -24,7 +24,7 @@ from torchvision.transforms import v2
 
 from ..cameras import Camera, Measured as MeasuredCamera, spherical
 from ..core import InputError, read_tensors, step_generator, write_whole
-from .configuration import MeterConfig
+from .configuration import MeterConfig, PretrainConfig
 from .pretraining import Length, Pool, draw_chunk, make_pool, run_stage
 from .world import (CATEGORIES, FLOORS, LOOK_AT, MIRROR_SYMMETRIC, OBJECT_COLORS, Toy,
                                      is_first_edition, random_camera, random_toy, render, render_views, toy_of, turned)
@@ -340,7 +340,8 @@ def draw_examples(
     number: int,       # of the chunk
 ) -> dict:             # pictures [n, 3, H, W], back [n/4, ...], empty [n/2, ...] in bytes; `facts` of the pictures
     "A chunk of pictures; the first few also without their objects, and as the autoencoder gives them back."
-    toys, cameras, _ = draw_chunk(config, number)
+    kept = {k: getattr(config, k) for k in ('seed', 'size', 'chunk', 'view_fraction')}
+    toys, cameras, _ = draw_chunk(PretrainConfig(**kept), number)
     few, g = max(1, len(toys)//4), step_generator(config.seed, number, 'astray')
     pictures = render(toys, cameras)[0]
     empty = torch.cat([without_object(toys[:few], cameras[:few], shadow) for shadow in (True, False)])

@@ -149,9 +149,9 @@ def keep_config(
     "Write `folder/config.json`, or compare with the one that is there."
     file = Path(config.folder)/'config.json'
     if file.is_file():
-        before = dict(architecture='unet') | read_json(file)      # there was no other once
+        before = asdict(PretrainConfig()) | read_json(file)      # fields that there were not yet had no other value
         for k, v in json.loads(json.dumps(asdict(config))).items():
-            if k not in CHANGEABLE and k in before and before[k] != v:
+            if k not in CHANGEABLE and before[k] != v:
                 raise InputError(f'{file}: {k}: found {before[k]!r}, expected {v!r}; '
                                  'choose another folder, or go on with what is there')
     write_json(file, asdict(config))
