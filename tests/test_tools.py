@@ -1,4 +1,5 @@
 """Tests of the scripts in tools/ and of the files at the top, which no notebook tests."""
+import json
 import re
 import sys
 from pathlib import Path
@@ -149,3 +150,7 @@ def test_every_notebook_is_in_the_sidebar():
 def test_notebooks_are_small_enough_to_read_online():
     large = {nb.name: size for nb in (ROOT/"nbs").rglob("*.ipynb") if (size := nb.stat().st_size) >= 1_000_000}
     assert not large
+
+
+def test_notebooks_keep_no_state_of_widgets():
+    assert not [nb.name for nb in (ROOT/"nbs").rglob("*.ipynb") if "widgets" in json.loads(nb.read_text())["metadata"]]

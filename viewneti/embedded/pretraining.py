@@ -874,7 +874,7 @@ license: apache-2.0
 
 A small text-to-image diffusion model of the usual parts ({parts},
 v-prediction), for pictures of {config[size]}x{config[size]} pixels. It learned from drawn pictures and their captions.
-It was never told a camera; {view_words:.3g}% of its captions hold loose words about the view.
+It was never told a camera; {view_words:.3g}% of its captions hold {kind} words about the view.
 
 | stage | learned from | steps | batch | samples | seconds | last loss | hardware |
 |---|---|---|---|---|---|---|---|
@@ -915,6 +915,12 @@ def autoencoder_history(
     return [{k: v for k, v in c.items() if not k.startswith('denoiser')}
             for c in card_history(card['autoencoder_from'])]
 
+def view_share(
+    config: dict,   # of a card
+) -> float:         # percent
+    "How many captions hold words for the view."
+    return 100*config['kept_view_words']*(1 if config.get('plain') else config['view_fraction'])
+
 def learned_from(
     config: dict,   # of a card
     stage: str,     # 'autoencoder' or 'denoiser'
@@ -922,8 +928,8 @@ def learned_from(
     "What a stage drew of the world, in words."
     what = [', '.join(config.get('categories') or ['all categories'])]
     if stage == 'autoencoder': return what[0]
-    told = 100*config['kept_view_words']*(1 if config.get('plain') else config['view_fraction'])
-    what += [f"{told:.3g}% of captions with {'plain ' if config.get('plain') else ''}words for the view"]
+    plain = 'plain ' if config.get('plain') else ''
+    what += [f'{view_share(config):.3g}% of captions with {plain}words for the view']
     if first := config.get('noise_from', 0): what += [f'timesteps from {first}']
     return '; '.join(what)
 
@@ -951,7 +957,8 @@ def write_card(
     facts = read_json(folder/'card.json')
     config = facts['config']
     text, network = [cls.__name__ for cls in PARTS[config.get('architecture', 'unet')].values()][1:]
-    told = facts | dict(view_words=100*config['view_fraction']*config['kept_view_words'], stages=stage_rows(facts),
+    told = facts | dict(view_words=view_share(config), kind='plain' if config.get('plain') else 'loose',
+                        stages=stage_rows(facts),
                         parts=f'AutoencoderKL, {text}, {network}',
                         scores=card_table(folder/'card.json'), settings=json.dumps(config, indent=1))
     with write_whole(folder/'README.md') as part: part.write_text(CARD.format(**told), encoding='utf-8')

@@ -25,8 +25,8 @@ from .meter import (NAMES, held_out, load_judge, load_meter, posed, read, read_w
                                      through)
 from .pretraining import autoencoder_psnr, denoiser_loss, draw_held_out, write_card
 from .transformer import draw_with
-from .world import (CATEGORIES, LOOK_AT, SIDES, VIEW_PHRASES, aptness, caption, orbit_rig,
-                                     random_camera, random_toy, render, turned)
+from .world import (CATEGORIES, LOOK_AT, VIEW_PHRASES, aptness, caption, orbit_rig,
+                                     plain_caption, random_camera, random_toy, render, turned)
 
 # %% ../../nbs/embedded/03_scores.ipynb #9ff8c4d1
 @torch.no_grad()
@@ -242,16 +242,6 @@ def words_baseline(
         rows.append(dict(toy=toy, camera=camera, error=apart))
     return rows
 
-# %% ../../nbs/embedded/03_scores.ipynb #3d329692
-def told_sides(
-    toys: list,
-    cameras: list,      # one for each toy
-    turn: float = 0.,   # degrees by which what is told is off
-) -> list:              # of captions
-    "Plain captions with the side from which each toy is seen, or with another one."
-    around = [spherical(c, LOOK_AT)[0]-t.facing+turn for t, c in zip(toys, cameras)]
-    return [f'{SIDES[round(a/45) % len(SIDES)]}. {caption(t)}' for t, a in zip(toys, around)]
-
 # %% ../../nbs/embedded/03_scores.ipynb #2d3e2197
 @torch.no_grad()
 def phrase_gain(
@@ -270,8 +260,8 @@ def phrase_gain(
         z = pipe.vae.encode(render(toys, cameras)[0].to(pipe.device)*2-1).latent_dist.mode()
         z, t = z*pipe.vae.config.scaling_factor, torch.full((each,), timestep, device=z.device)
         noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(rng.randrange(2**31))).to(z)
-        ids = [pipe.tokenizer(told_sides(toys, cameras, off), padding='max_length', truncation=True,
-                              return_tensors='pt').input_ids for off in (turn, 0.)]
+        said = [[plain_caption(toy, camera, turn=off) for toy, camera in zip(toys, cameras)] for off in (turn, 0.)]
+        ids = [pipe.tokenizer(x, padding='max_length', truncation=True, return_tensors='pt').input_ids for x in said]
         wrong, true = (denoiser_loss(*parts, z, i.to(z.device), noise, t).item() for i in ids)
         gains[category] = wrong-true
     return gains

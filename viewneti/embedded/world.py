@@ -647,11 +647,13 @@ SIDES = ('seen from the front', 'from the front left', 'side view from the left'
 def plain_caption(
     toy: Toy,            # what is described
     camera: Camera,      # where it is seen from
-    rng: random.Random,  # source of chance: near a border either phrase is said
+    rng: random.Random = None,  # source of chance: near a border either phrase is said; None: the nearer one
+    turn: float = 0.,    # degrees by which the side that is told is off
 ) -> str:
     "The side from which a toy is seen, and the plainest sentence about it."
-    azimuth = spherical(camera, LOOK_AT)[0]-toy.facing
-    return f"{SIDES[round(rng.gauss(azimuth, 12)/45) % len(SIDES)]}. {caption(toy)}"
+    azimuth = spherical(camera, LOOK_AT)[0]-toy.facing+turn
+    if rng: azimuth = rng.gauss(azimuth, 12)
+    return f"{SIDES[round(azimuth/45) % len(SIDES)]}. {caption(toy)}"
 
 # %% ../../nbs/embedded/00_world.ipynb #08a54a13
 def random_camera(
